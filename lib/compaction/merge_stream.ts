@@ -1,0 +1,142 @@
+/**
+ * What a job keeps of merged entries.
+ *
+ * Snapshots cut the sequences into stripes: two sequences are in one stripe
+ * if no snapshot tells them apart. Of each key, the newest entry of each
+ * stripe is kept; entries that a range tombstone of their own stripe hides
+ * are not. Tombstones below every snapshot go when the elision says that
+ * nothing older remains under them.
+ *
+ * Pure: no I/O of its own, nothing asynchronous.
+ *
+ * @module
+ */
+import { type Cursor, MAX_SEQUENCE, TOMBSTONE } from "../cursor.ts";
+import { compareRanges, copyInto } from "../encoding/bytes.ts";
+import type { Fragment } from "../memtable/range_tombstones.ts";
+import type { MergingCursor } from "../read/merging_cursor.ts";
+import { RangeCover } from "../read/range_cover.ts";
+import type { TombstoneElision } from "./elision.ts";
+
+/** How many of the ascending `snapshots` do not see `sequence`: the number of its stripe. */
+export function stripeOf(
+  snapshots: readonly number[],
+  sequence: number,
+): number {
+  let low = 0;
+  let high = snapshots.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (snapshots[middle] < sequence) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The kept entries of a merge. */
+export class MergeStream {
+  /** Entries left out so far. */
+  dropped = 0;
+  private readonly merge: MergingCursor;
+  private readonly snapshots: readonly number[];
+  private readonly elision: TombstoneElision;
+  /** For each stripe the range tombstones as a reader at its end sees them. */
+  private readonly covers: readonly RangeCover[];
+  private lastKey = new Uint8Array(64);
+  private lastKeyLength = -1;
+  private lastStripe = 0;
+  private standsOnKept = false;
+
+  /**
+   * The kept entries of `merge`, from its first entry on.
+   *
+   * @param fragments All range tombstones of the job, fragmented together.
+   * @param snapshots Sequences of the open snapshots, ascending.
+   */
+  constructor(
+    merge: MergingCursor,
+    fragments: readonly Fragment[],
+    snapshots: readonly number[],
+    elision: TombstoneElision,
+  ) {
+    this.merge = merge;
+    this.snapshots = snapshots;
+    this.elision = elision;
+    const ends = fragments.length === 0 ? [] : [...snapshots, MAX_SEQUENCE];
+    this.covers = ends.map((end) => new RangeCover([fragments], end));
+    merge.seekToFirst();
+  }
+
+  /**
+   * The next kept entry; `undefined` at the end.
+   *
+   * @param steps The most entries to look at; past it, `null` is returned and
+   * the caller asks again.
+   */
+  next(steps: number): Cursor | undefined | null {
+    if (this.standsOnKept) {
+      this.standsOnKept = false;
+      this.merge.advance();
+    }
+    for (let left = steps; left > 0; left--) {
+      const top = this.merge.top;
+      if (top === undefined) return undefined;
+      if (this.keeps(top)) {
+        this.standsOnKept = true;
+        return top;
+      }
+      this.dropped++;
+      this.merge.advance();
+    }
+    return null;
+  }
+
+  private keeps(entry: Cursor): boolean {
+    const { key, keyStart, keyEnd, sequence } = entry;
+    const stripe = stripeOf(this.snapshots, sequence);
+    const order = this.lastKeyLength < 0 ? 1 : compareRanges(
+      key,
+      keyStart,
+      keyEnd,
+      this.lastKey,
+      0,
+      this.lastKeyLength,
+    );
+    if (order === 0 && stripe === this.lastStripe) return false;
+    if (order !== 0) this.rememberKey(key, keyStart, keyEnd);
+    this.lastStripe = stripe;
+    if (this.covers.length > 0) {
+      const newest = this.covers[stripe].newest(key, keyStart, keyEnd);
+      if (newest > sequence) return false;
+    }
+    return entry.kind !== TOMBSTONE || stripe > 0 ||
+      !this.elision.nothingOlder(key, keyStart, keyEnd, sequence);
+  }
+
+  private rememberKey(key: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    if (length > this.lastKey.length) this.lastKey = new Uint8Array(length * 2);
+    copyInto(this.lastKey, 0, key, start, end);
+    this.lastKeyLength = length;
+  }
+}
+
+/** What a job keeps of its range tombstones: for each fragment the newest of each stripe, less those under which nothing older remains. */
+export function keptFragments(
+  fragments: readonly Fragment[],
+  snapshots: readonly number[],
+  elision: TombstoneElision,
+): Fragment[] {
+  const kept: Fragment[] = [];
+  for (const { start, end, sequences } of fragments) {
+    const newest = sequences.filter((sequence, i) =>
+      i === sequences.length - 1 ||
+      stripeOf(snapshots, sequences[i + 1]) !== stripeOf(snapshots, sequence)
+    ).filter((sequence) =>
+      stripeOf(snapshots, sequence) > 0 ||
+      !elision.nothingOlderInRange(start, end, sequence)
+    );
+    if (newest.length > 0) kept.push({ start, end, sequences: newest });
+  }
+  return kept;
+}

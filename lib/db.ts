@@ -1,0 +1,352 @@
+/**
+ * The handle: checks arguments, applies codecs, delegates to the tree.
+ *
+ * @module
+ */
+import { EMPTY } from "./encoding/bytes.ts";
+import type { Configuration } from "./options.ts";
+import { isEmptyRange, type LooseRange } from "./read/bounds.ts";
+import type { Scan } from "./read/scan.ts";
+import { Reader } from "./reader.ts";
+import type { Lock } from "./runtime/runtime.ts";
+import { Snapshot } from "./snapshot.ts";
+import type { TableContext } from "./sstable/table.ts";
+import { makeStats } from "./stats.ts";
+import type {
+  Durability,
+  KeyRange,
+  Operation,
+  ScanOptions,
+  Stats,
+  WriteOptions,
+} from "./types.ts";
+import {
+  bytesOf,
+  checkKey,
+  checkRange,
+  checkValue,
+  durabilityOf,
+  invalid,
+} from "./write/arguments.ts";
+import {
+  Batch,
+  type EncodedOperation,
+  type Input,
+  operationsOf,
+} from "./write/batch.ts";
+import type { Tree } from "./write/tree.ts";
+
+/**
+ * An open database.
+ *
+ * Reads are synchronous and never yield to the event loop. Writes are visible
+ * to reads at once; their promise is the acknowledgement, as strong as the
+ * write's durability. Bad arguments and closed handles make reads throw and
+ * writes reject with a {@linkcode VarveError}.
+ *
+ * @typeParam K Keys, as reads return them.
+ * @typeParam V Values, as reads return them.
+ *
+ * @example
+ * ```ts
+ * import { json, open, utf8 } from "@varve/db";
+ *
+ * await using db = await open("./users", {
+ *   keys: utf8,
+ *   values: json<{ name: string }>(),
+ * });
+ * await db.put("user/1", { name: "Ada" });
+ * for (const [key, user] of db.scan({ prefix: "user/" })) {
+ *   console.log(key, user.name);
+ * }
+ * ```
+ */
+export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
+  readonly #tree: Tree;
+  readonly #reader: Reader<K, V>;
+  readonly #context: TableContext;
+  readonly #lock: Lock;
+  readonly #durability: Durability;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Made by {@linkcode open}.
+   *
+   * @internal
+   */
+  constructor(
+    tree: Tree,
+    context: TableContext,
+    configuration: Configuration<K, V>,
+    lock: Lock,
+  ) {
+    this.#tree = tree;
+    this.#reader = new Reader(tree, configuration.keys, configuration.values);
+    this.#context = context;
+    this.#lock = lock;
+    this.#durability = configuration.options.durability;
+  }
+
+  // Reads.
+
+  /**
+   * The value of a key.
+   *
+   * Cost: a search in each memtable, and in those tables whose range and
+   * filter let the key through; one block read at most for each, none for
+   * what is cached.
+   *
+   * @returns The value, the caller's to keep; `undefined` if there is none.
+   */
+  get(key: Input<K>): V | undefined {
+    this.#reader.checkOpen();
+    return this.#reader.get(key, this.#tree.lastSequence);
+  }
+
+  /** The values of keys, in their order, all as of one moment. */
+  getMany(keys: Iterable<Input<K>>): (V | undefined)[] {
+    this.#reader.checkOpen();
+    return this.#reader.getMany(keys, this.#tree.lastSequence);
+  }
+
+  /** Whether a key has a value. Costs what `get` costs, less the copy. */
+  has(key: Input<K>): boolean {
+    this.#reader.checkOpen();
+    return this.#reader.has(key, this.#tree.lastSequence);
+  }
+
+  /**
+   * A lazy walk over the entries as they are now, in the order of their key
+   * bytes; see {@linkcode Scan}.
+   *
+   * @throws `INVALID_ARGUMENT` for bounds that exclude each other (`gt` with
+   * `gte`, `lt` with `lte`), a `null` bound or a bad limit.
+   */
+  scan(options?: ScanOptions<Input<K>>): Scan<K, V> {
+    this.#reader.checkOpen();
+    return this.#reader.scan(
+      options as ScanOptions<never>,
+      this.#tree.lastSequence,
+    );
+  }
+
+  /** The database as it is now, for as long as the snapshot is open; see {@linkcode Snapshot}. */
+  snapshot(): Snapshot<K, V> {
+    this.#reader.checkOpen();
+    return new Snapshot(this.#reader);
+  }
+
+  // Writes.
+
+  #write(write: () => Promise<void>): Promise<void> {
+    try {
+      this.#reader.checkOpen();
+      return write();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #durabilityOf(options: WriteOptions | undefined): Durability {
+    return options === undefined
+      ? this.#durability
+      : durabilityOf(options, this.#durability);
+  }
+
+  /**
+   * Sets the value of a key.
+   *
+   * @param key At most 64 KiB; may be empty.
+   * @param value At most 256 MiB; may be empty.
+   * @returns The acknowledgement.
+   */
+  put(key: Input<K>, value: Input<V>, options?: WriteOptions): Promise<void> {
+    return this.#write(() => {
+      const durability = this.#durabilityOf(options);
+      const reader = this.#reader;
+      const valueBytes = checkValue(bytesOf(value, reader.values, "value"));
+      const bytes = reader.key(key);
+      const length = reader.keyLength;
+      return this.#tree.writeEntry(0, bytes, length, valueBytes, durability);
+    });
+  }
+
+  /** Removes a key; removing what is not there is no error. */
+  delete(key: Input<K>, options?: WriteOptions): Promise<void> {
+    return this.#write(() => {
+      const durability = this.#durabilityOf(options);
+      const bytes = this.#reader.key(key);
+      const length = this.#reader.keyLength;
+      return this.#tree.writeEntry(1, bytes, length, EMPTY, durability);
+    });
+  }
+
+  /**
+   * Removes every key in [start, end), with one record whatever it covers.
+   *
+   * @throws `INVALID_ARGUMENT` unless start is before end.
+   */
+  deleteRange(
+    start: Input<K>,
+    end: Input<K>,
+    options?: WriteOptions,
+  ): Promise<void> {
+    return this.#write(() => {
+      const durability = this.#durabilityOf(options);
+      const operation = this.#encodeRange(start, end);
+      return this.#tree.writeBatch([operation], durability);
+    });
+  }
+
+  #encodeRange(start: unknown, end: unknown): EncodedOperation {
+    const codec = this.#reader.keys;
+    const key = checkKey(bytesOf(start, codec, "start"));
+    const value = checkKey(bytesOf(end, codec, "end"));
+    checkRange(key, value);
+    return { kind: 2, key, value };
+  }
+
+  /** Removes every key in a range given by bounds or prefix; without one, every key. One record. */
+  clear(range?: KeyRange<Input<K>>, options?: WriteOptions): Promise<void> {
+    return this.#write(() => {
+      const durability = this.#durabilityOf(options);
+      if (range !== undefined && (typeof range !== "object" || !range)) {
+        throw invalid("a range is an object with bounds or a prefix");
+      }
+      const bounds = this.#reader.bounds((range ?? {}) as LooseRange);
+      if (isEmptyRange(bounds)) return Promise.resolve();
+      const { start = EMPTY, end = EMPTY } = bounds;
+      const operation: EncodedOperation = { kind: 2, key: start, value: end };
+      return this.#tree.writeBatch([operation], durability);
+    });
+  }
+
+  /**
+   * Applies operations, all or none, in their order.
+   *
+   * @param batch A {@linkcode Batch}, or operations as plain data.
+   */
+  write(
+    batch: Batch<K, V> | Batch | Iterable<Operation<Input<K>, Input<V>>>,
+    options?: WriteOptions,
+  ): Promise<void> {
+    return this.#write(() => {
+      const durability = this.#durabilityOf(options);
+      const operations = batch instanceof Batch
+        ? operationsOf(batch as Batch<unknown, unknown>)
+        : this.#encodeAll(batch);
+      if (operations.length === 0) return Promise.resolve();
+      return this.#tree.writeBatch(operations, durability);
+    });
+  }
+
+  #encodeAll(batch: unknown): EncodedOperation[] {
+    const isIterable = typeof batch === "object" && batch !== null &&
+      Symbol.iterator in batch;
+    if (!isIterable) {
+      throw invalid("write takes a Batch or an iterable of operations");
+    }
+    const operations: EncodedOperation[] = [];
+    for (const operation of batch as Iterable<Operation<unknown, unknown>>) {
+      operations.push(this.#encode(operation));
+    }
+    return operations;
+  }
+
+  #encode(operation: Operation<unknown, unknown>): EncodedOperation {
+    const { keys, values } = this.#reader;
+    switch (operation?.type) {
+      case "put":
+        return {
+          kind: 0,
+          key: checkKey(bytesOf(operation.key, keys, "key")),
+          value: checkValue(bytesOf(operation.value, values, "value")),
+        };
+      case "delete":
+        return {
+          kind: 1,
+          key: checkKey(bytesOf(operation.key, keys, "key")),
+          value: EMPTY,
+        };
+      case "deleteRange":
+        return this.#encodeRange(operation.start, operation.end);
+      default:
+        throw invalid(
+          'an operation has the type "put", "delete" or "deleteRange"',
+        );
+    }
+  }
+
+  // Maintenance.
+
+  async #maintain<T>(call: () => Promise<T>): Promise<T> {
+    this.#reader.checkOpen();
+    const refusal = this.#tree.health.refusal();
+    if (refusal !== undefined) throw refusal;
+    return await call();
+  }
+
+  /** Writes every memtable, the active one included, to a table; resolves to how many were written. */
+  flush(): Promise<number> {
+    return this.#maintain(() => this.#tree.flush());
+  }
+
+  /** One round of routine merging; resolves to whether it did something. */
+  minorCompact(): Promise<boolean> {
+    return this.#maintain(() => this.#tree.maintenance.minorCompact());
+  }
+
+  /** Rewrites the table with the most tombstones that can go; resolves to whether there was one. */
+  tombstoneCompact(): Promise<boolean> {
+    return this.#maintain(() => this.#tree.maintenance.tombstoneCompact());
+  }
+
+  /** Flushes, then merges all tables into one sorted run without tombstones; resolves to whether there was anything to do. What an open snapshot needs stays until a later call. */
+  majorCompact(): Promise<boolean> {
+    return this.#maintain(async () => {
+      await this.#tree.flush();
+      return await this.#tree.maintenance.majorCompact();
+    });
+  }
+
+  /** Makes every write accepted so far durable, whatever its level. */
+  sync(): Promise<void> {
+    return this.#maintain(() => this.#tree.commits.flush());
+  }
+
+  /**
+   * What the database tells of itself: plain data, cheap enough to poll.
+   *
+   * @throws `CLOSED` after `close()`.
+   */
+  stats(): Stats {
+    this.#reader.checkOpen();
+    return makeStats(this.#tree, this.#context, this.#reader.openScans);
+  }
+
+  /**
+   * Closes the database: everything accepted is acknowledged and durable
+   * afterwards, and the directory is free. Twice is harmless.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#tree.close();
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  /** Closes the database: `await using db = await open(path)`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** An empty batch with the codecs of this database. */
+  batch(): Batch<K, V> {
+    return new Batch(this.#reader.keys, this.#reader.values);
+  }
+}

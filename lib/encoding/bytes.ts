@@ -1,0 +1,143 @@
+/**
+ * Byte strings: order, shared prefixes, bounds, UTF-8.
+ *
+ * Keys are ordered as unsigned bytes, a prefix before what it begins. Hot
+ * callers pass (buffer, start, end) so that no view is made per comparison.
+ *
+ * @module
+ */
+
+/** The empty byte string. */
+export const EMPTY: Uint8Array = new Uint8Array(0);
+
+const encoder = new TextEncoder();
+
+/** Negative, zero or positive as `a[aStart, aEnd)` sorts before, with or after `b[bStart, bEnd)`. */
+export function compareRanges(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+): number {
+  const aLength = aEnd - aStart;
+  const bLength = bEnd - bStart;
+  const shared = aLength < bLength ? aLength : bLength;
+  for (let i = 0; i < shared; i++) {
+    const difference = a[aStart + i] - b[bStart + i];
+    if (difference !== 0) return difference;
+  }
+  return aLength - bLength;
+}
+
+/** {@linkcode compareRanges} over whole arrays. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  return compareRanges(a, 0, a.length, b, 0, b.length);
+}
+
+/** How many leading bytes `a[aStart, aEnd)` and `b[bStart, bEnd)` share. */
+export function sharedPrefixLength(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+): number {
+  const shared = Math.min(aEnd - aStart, bEnd - bStart);
+  let i = 0;
+  while (i < shared && a[aStart + i] === b[bStart + i]) i++;
+  return i;
+}
+
+/** The least byte string greater than every one that begins with `prefix`; `undefined` if there is none. */
+export function prefixSuccessor(prefix: Uint8Array): Uint8Array | undefined {
+  let length = prefix.length;
+  while (length > 0 && prefix[length - 1] === 0xff) length--;
+  if (length === 0) return undefined;
+  const successor = prefix.slice(0, length);
+  successor[length - 1]++;
+  return successor;
+}
+
+/** The least byte string greater than `key`: `key` and a zero byte. */
+export function keySuccessor(key: Uint8Array): Uint8Array {
+  const successor = new Uint8Array(key.length + 1);
+  successor.set(key);
+  return successor;
+}
+
+/** UTF-8 bytes of a string. */
+export function utf8Bytes(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/**
+ * Encodes `text` as UTF-8 at the start of `into`.
+ *
+ * Short ASCII strings, what most keys are, skip the encoder: a loop over char
+ * codes costs a fifth of a call to it.
+ *
+ * @returns How many bytes were written, or -1 if `into` may be too small.
+ */
+export function encodeUtf8Into(text: string, into: Uint8Array): number {
+  const length = text.length;
+  if (length * 3 > into.length) return -1;
+  if (length <= 64) {
+    let i = 0;
+    for (; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) break;
+      into[i] = code;
+    }
+    if (i === length) return length;
+  }
+  return encoder.encodeInto(text, into).written;
+}
+
+/**
+ * Copies `from[start, end)` to `into[at...]`: a loop for short runs, where
+ * making a view costs more than it saves.
+ *
+ * @returns The position after the copy.
+ */
+export function copyInto(
+  into: Uint8Array,
+  at: number,
+  from: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  if (end - start <= 32) {
+    for (let i = start; i < end; i++) into[at++] = from[i];
+    return at;
+  }
+  into.set(
+    start === 0 && end === from.length ? from : from.subarray(start, end),
+    at,
+  );
+  return at + end - start;
+}
+
+/** A copy in a plain ArrayBuffer of its own, whatever the source lies in. */
+export function copyBytes(
+  source: Uint8Array,
+  start: number,
+  end: number,
+): Uint8Array {
+  const copy = new Uint8Array(end - start);
+  copy.set(source.subarray(start, end));
+  return copy;
+}
+
+/** Bytes for a message: printable ASCII as it is, the rest as `\xNN`, cut at 48 bytes. */
+export function describeBytes(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes.subarray(0, 48)) {
+    text += byte >= 0x20 && byte < 0x7f && byte !== 0x5c
+      ? String.fromCharCode(byte)
+      : `\\x${byte.toString(16).padStart(2, "0")}`;
+  }
+  return bytes.length > 48 ? `${text}... (${bytes.length} bytes)` : text;
+}

@@ -1,0 +1,173 @@
+/**
+ * The newest writes, sorted, in memory.
+ *
+ * Invariants:
+ * - Every entry is in a log numbered `firstLog` or higher; those logs live
+ *   until the memtable has become a table.
+ * - Sequences only rise.
+ * - A memtable is filled while it is active; frozen, it never changes.
+ *
+ * @module
+ */
+import { copyBytes } from "../encoding/bytes.ts";
+import type { Cursor, EntryKind, Found } from "../cursor.ts";
+import { type Fragment, RangeTombstones } from "./range_tombstones.ts";
+import {
+  ARENA_OVERHEAD,
+  entryRoom,
+  rangeRoom,
+  SkipList,
+  SkipListCursor,
+} from "./skiplist.ts";
+
+export { entryRoom, rangeRoom };
+
+/** Arenas of one size, kept for the next memtable: a fresh one costs a page fault for every 4 KiB. */
+export class ArenaPool {
+  private readonly size: number;
+  private readonly spare: SharedArrayBuffer[] = [];
+  private readonly most: number;
+
+  /** Keeps at most `most` arenas for memtables of `size` bytes. */
+  constructor(size: number, most: number) {
+    this.size = size + ARENA_OVERHEAD;
+    this.most = most;
+  }
+
+  /** An arena with room for `room` bytes of entries, and the usual size at least. */
+  take(room: number): SharedArrayBuffer {
+    if (room + ARENA_OVERHEAD > this.size) {
+      return new SharedArrayBuffer(room + ARENA_OVERHEAD);
+    }
+    return this.spare.pop() ?? new SharedArrayBuffer(this.size);
+  }
+
+  /** Gives an arena back. Nobody may read it any more. */
+  give(arena: SharedArrayBuffer): void {
+    if (arena.byteLength === this.size && this.spare.length < this.most) {
+      this.spare.push(arena);
+    }
+  }
+}
+
+/** A memtable. */
+export class Memtable {
+  /** The number of the first log that holds any of its entries. */
+  readonly firstLog: number;
+  private readonly pool: ArenaPool;
+  private readonly list: SkipList;
+  private readonly ranges = new RangeTombstones();
+  private readers = 1;
+  /** The lowest sequence in it; 0 while it is empty. */
+  oldest = 0;
+  /** The highest sequence in it; 0 while it is empty. */
+  newest = 0;
+  /** Point tombstones in it. */
+  tombstones = 0;
+  /** Range deletes in it. */
+  rangeTombstones = 0;
+
+  /** An empty memtable with room for `room` bytes at least. */
+  constructor(firstLog: number, pool: ArenaPool, room: number) {
+    this.firstLog = firstLog;
+    this.pool = pool;
+    this.list = new SkipList(pool.take(room));
+  }
+
+  /** Bytes of arena in use by entries. */
+  get bytes(): number {
+    return this.list.used - ARENA_OVERHEAD;
+  }
+
+  /** Bytes of arena left. */
+  get room(): number {
+    return this.list.room;
+  }
+
+  /** Point entries, every version counted. */
+  get entries(): number {
+    return this.list.entries;
+  }
+
+  /** Whether nothing was written to it. */
+  get isEmpty(): boolean {
+    return this.newest === 0;
+  }
+
+  /** Adds a put or a point tombstone. There must be room for it. */
+  add(
+    sequence: number,
+    kind: EntryKind,
+    key: Uint8Array,
+    keyLength: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+  ): void {
+    this.list.add(
+      sequence,
+      kind,
+      key,
+      keyLength,
+      value,
+      valueStart,
+      valueEnd,
+    );
+    this.tombstones += kind;
+    this.note(sequence);
+  }
+
+  /** Adds a range tombstone, copying its bounds. There must be room for it. */
+  addRange(sequence: number, start: Uint8Array, end: Uint8Array): void {
+    this.list.addRange(sequence, start, end);
+    this.ranges.add(
+      copyBytes(start, 0, start.length),
+      copyBytes(end, 0, end.length),
+      sequence,
+    );
+    this.rangeTombstones++;
+    this.note(sequence);
+  }
+
+  private note(sequence: number): void {
+    if (this.oldest === 0) this.oldest = sequence;
+    this.newest = sequence;
+  }
+
+  /** Offers what the memtable knows of a key to a reader at `sequence`. */
+  get(
+    key: Uint8Array,
+    keyLength: number,
+    sequence: number,
+    found: Found,
+  ): void {
+    if (this.ranges.size > 0) {
+      found.offerTombstone(
+        this.ranges.covering(key, 0, keyLength, sequence),
+      );
+    }
+    this.list.get(key, keyLength, sequence, found);
+  }
+
+  /** The range tombstones as of now. */
+  fragments(): readonly Fragment[] {
+    return this.ranges.list();
+  }
+
+  /** A cursor over the point entries. */
+  cursor(): Cursor {
+    const cursor = new SkipListCursor(this.list);
+    cursor.newest = this.newest;
+    return cursor;
+  }
+
+  /** Counts one more reader; the arena is not used again before it is gone. */
+  retain(): void {
+    this.readers++;
+  }
+
+  /** Counts one reader, or the tree itself, less. */
+  release(): void {
+    if (--this.readers === 0) this.pool.give(this.list.arena);
+  }
+}

@@ -1,0 +1,464 @@
+/**
+ * Opening a database, told top-down: lock, CURRENT, manifest, logs, fresh
+ * manifest, orphans.
+ *
+ * Invariants:
+ * - Nothing is written before everything that exists was understood; what
+ *   cannot be is `CORRUPTION`, and every file stays as it is.
+ * - What recovery trusts is synced first: bytes that a crash left unsynced in
+ *   the page cache must not become the ground that later writes stand on.
+ * - No old log or manifest is ever appended to.
+ * - Files are removed last, after a fresh manifest names all that counts.
+ *
+ * @module
+ */
+import { BlockCache } from "./cache/block_cache.ts";
+import { OpenFiles } from "./cache/open_files.ts";
+import { Db } from "./db.ts";
+import { corruption, VarveError } from "./errors.ts";
+import {
+  ArenaPool,
+  entryRoom,
+  Memtable,
+  rangeRoom,
+} from "./memtable/memtable.ts";
+import {
+  type Configuration,
+  type Options,
+  type ResolvedOptions,
+  resolveOptions,
+} from "./options.ts";
+import type { FileSystem, Lock, Runtime } from "./runtime/runtime.ts";
+import { selectRuntime } from "./runtime/select.ts";
+import { ReadCounters, type TableContext } from "./sstable/table.ts";
+import { readCurrent } from "./version/current.ts";
+import {
+  CURRENT,
+  CURRENT_TEMPORARY,
+  fileName,
+  LOCK,
+  type NumberedFile,
+  parseFileName,
+} from "./version/files.ts";
+import { readManifest } from "./version/manifest.ts";
+import { TreeState } from "./version/state.ts";
+import { VersionSet } from "./version/version_set.ts";
+import { LOG_HEADER_LENGTH } from "./wal/format.ts";
+import { type LogSink, replayLog } from "./wal/reader.ts";
+import { LogWriter } from "./wal/writer.ts";
+import { Tree } from "./write/tree.ts";
+
+/** Table files that one database keeps open at once. */
+const OPEN_FILES_MAX = 256;
+
+/**
+ * Opens the database in a directory, making it if need be.
+ *
+ * One handle at a time: the directory is locked until `close()`. Opening
+ * replays the logs that are not yet in tables; after a clean close there is
+ * little to replay.
+ *
+ * @param path The directory. Files in it that are not Varve's are left alone.
+ * @param options See {@linkcode Options}.
+ * @returns The handle, to be closed when done; `await using` does so.
+ * @throws `INVALID_CONFIG`, `LOCKED`, `NOT_FOUND`, `EXISTS`, `CORRUPTION` or
+ * `IO`; see {@linkcode ErrorCode}.
+ *
+ * @example
+ * ```ts
+ * import { open } from "@varve/db";
+ *
+ * await using db = await open("./notes");
+ * await db.put("hello", "world");
+ * console.log(new TextDecoder().decode(db.get("hello")));
+ * ```
+ */
+export async function open<K = Uint8Array, V = Uint8Array>(
+  path: string,
+  options?: Options<K, V>,
+): Promise<Db<K, V>> {
+  return await openWith(await selectRuntime(), path, options);
+}
+
+/** {@linkcode open} on a given runtime: for tests and simulations. */
+export async function openWith<K = Uint8Array, V = Uint8Array>(
+  runtime: Runtime,
+  path: string,
+  options?: Options<K, V>,
+): Promise<Db<K, V>> {
+  if (typeof path !== "string" || path === "") {
+    throw new VarveError(
+      "INVALID_ARGUMENT",
+      "the path of a database is a string that is not empty",
+    );
+  }
+  const configuration = resolveOptions(options);
+  const directory = path.length > 1 ? path.replace(/\/+$/, "") || "/" : path;
+  prepareDirectory(runtime.files, directory, configuration.options);
+  const lock = await runtime.files.lock(`${directory}/${LOCK}`);
+  try {
+    return openLocked(runtime, directory, configuration, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Refuses what can be refused without a lock, which would make a file; then makes the directory. */
+function prepareDirectory(
+  files: FileSystem,
+  directory: string,
+  options: ResolvedOptions,
+): void {
+  const status = files.stat(directory);
+  if (status !== undefined && !status.isDirectory) {
+    throw new VarveError("IO", `cannot open ${directory}: it is a file`);
+  }
+  const names = status === undefined ? [] : files.list(directory);
+  checkExistence(files, directory, names, options);
+  if (status === undefined) files.makeDirectory(directory);
+}
+
+/** Whether there is a database or not must be what the options ask for. */
+function checkExistence(
+  files: FileSystem,
+  directory: string,
+  names: readonly string[],
+  options: ResolvedOptions,
+): void {
+  const exists = names.includes(CURRENT);
+  if (!exists) refuseLeftovers(files, directory, names);
+  if (exists && options.errorIfExists) {
+    throw new VarveError("EXISTS", `${directory} already holds a database`);
+  }
+  if (!exists && !options.createIfMissing) {
+    throw new VarveError("NOT_FOUND", `there is no database in ${directory}`);
+  }
+}
+
+/**
+ * Without CURRENT, files with data are no new database: they are a damaged
+ * one. Files without data may be of a creation that was cut short.
+ */
+function refuseLeftovers(
+  files: FileSystem,
+  directory: string,
+  names: readonly string[],
+): void {
+  for (const name of names) {
+    const file = parseFileName(name);
+    if (file === undefined) continue;
+    if (holdsData(files, `${directory}/${name}`, file)) {
+      throw corruption(
+        `${directory}/${CURRENT}`,
+        0,
+        `a file that names the manifest, for there is ${name}`,
+        "none",
+      );
+    }
+  }
+}
+
+function holdsData(
+  files: FileSystem,
+  path: string,
+  { kind, number }: NumberedFile,
+): boolean {
+  if (kind === "table") return true;
+  if (kind === "log") {
+    return (files.stat(path)?.size ?? 0) > LOG_HEADER_LENGTH;
+  }
+  try {
+    const { state } = readManifest(files, path, number, 0);
+    return state.tables.size > 0 || state.lastSequence > 0;
+  } catch (error) {
+    // Torn with the creation. Were it an old manifest that is damaged, there
+    // would be tables or logs beside it, or nothing left to lose.
+    if (error instanceof VarveError && error.code === "CORRUPTION") {
+      return false;
+    }
+    throw error;
+  }
+}
+
+function openLocked<K, V>(
+  runtime: Runtime,
+  directory: string,
+  configuration: Configuration<K, V>,
+  lock: Lock,
+): Db<K, V> {
+  const { options } = configuration;
+  const { files } = runtime;
+  const names = files.list(directory);
+  checkExistence(files, directory, names, options);
+  const found = names.map(parseFileName).filter((f) => f !== undefined);
+  const known = readState(files, directory, names);
+  const context: TableContext = {
+    files,
+    cache: new BlockCache(options.blockCacheSize),
+    openFiles: new OpenFiles(OPEN_FILES_MAX),
+    counters: new ReadCounters(),
+  };
+  checkTables(files, directory, known.state);
+  checkUnknownLogs(files, directory, known.state, found);
+  const replayed = replayLogs(files, directory, known.state, options);
+  const logs = [...known.state.logs.keys()];
+  for (const { number } of found) raiseFileNumber(known.state, number);
+  const versions = new VersionSet(directory, known.state, context);
+  const log = startLog(files, versions, replayed);
+  try {
+    versions.install({
+      addLogs: [log.number],
+      removeLogs: replayed.isEmpty ? logs : [],
+      lastSequence: replayed.lastSequence,
+    });
+  } catch (error) {
+    log.close();
+    versions.close();
+    throw error;
+  }
+  removeOrphans(files, directory, names, found, known);
+  const tree = new Tree({
+    runtime,
+    options,
+    versions,
+    log,
+    pool: replayed.pool,
+    memtables: replayed.memtables,
+    lastSequence: replayed.lastSequence,
+    lostTailBytes: replayed.lostTailBytes,
+  });
+  tree.maintenance.scheduleFlush();
+  return new Db(tree, context, configuration, lock);
+}
+
+/** What the manifest says, and whether its end was whole. */
+interface KnownState {
+  readonly state: TreeState;
+  readonly isWhole: boolean;
+}
+
+function readState(
+  files: FileSystem,
+  directory: string,
+  names: readonly string[],
+): KnownState {
+  if (!names.includes(CURRENT)) {
+    return { state: new TreeState(), isWhole: true };
+  }
+  const { manifest, snapshotLength } = readCurrent(files, directory);
+  const name = fileName("manifest", manifest);
+  const path = `${directory}/${name}`;
+  if (!names.includes(name)) {
+    throw corruption(path, 0, "the manifest that CURRENT names", "no file");
+  }
+  const content = readManifest(files, path, manifest, snapshotLength);
+  return { state: content.state, isWhole: content.tornBytes === 0 };
+}
+
+function checkTables(
+  files: FileSystem,
+  directory: string,
+  state: TreeState,
+): void {
+  for (const { number, size } of state.metas()) {
+    const path = `${directory}/${fileName("table", number)}`;
+    const status = files.stat(path);
+    if (status?.size !== size) {
+      throw corruption(
+        path,
+        Math.min(status?.size ?? 0, size),
+        `a table of ${size} bytes, as the manifest says`,
+        status === undefined ? "no file" : `${status.size} bytes`,
+      );
+    }
+  }
+}
+
+/** A log that the manifest does not know holds nothing: writes go to it only after the manifest names it. If it does hold something, the manifest was cut short. */
+function checkUnknownLogs(
+  files: FileSystem,
+  directory: string,
+  state: TreeState,
+  found: readonly NumberedFile[],
+): void {
+  const newest = Math.max(0, ...state.logs.keys());
+  for (const { kind, number, name } of found) {
+    if (kind !== "log" || number <= newest) continue;
+    const path = `${directory}/${name}`;
+    const size = files.stat(path)?.size ?? 0;
+    if (size > LOG_HEADER_LENGTH) {
+      throw corruption(
+        path,
+        LOG_HEADER_LENGTH,
+        "no writes, for the manifest does not name this log",
+        `${size - LOG_HEADER_LENGTH} bytes of them`,
+      );
+    }
+  }
+}
+
+/** What the logs gave. */
+interface Replayed {
+  readonly pool: ArenaPool;
+  readonly memtables: Memtable[];
+  readonly isEmpty: boolean;
+  readonly lastSequence: number;
+  readonly lostTailBytes: number;
+  /** The number of the newest log; 0 if there was none. */
+  readonly newestLog: number;
+}
+
+/** Fills memtables from logs. */
+class Replay implements LogSink {
+  readonly memtables: Memtable[] = [];
+  private readonly pool: ArenaPool;
+  private log = 0;
+
+  constructor(pool: ArenaPool) {
+    this.pool = pool;
+  }
+
+  startLog(number: number): void {
+    this.log = number;
+  }
+
+  private memtableWith(room: number): Memtable {
+    let last = this.memtables.at(-1);
+    if (last === undefined || last.room < room) {
+      last = new Memtable(this.log, this.pool, room);
+      this.memtables.push(last);
+    }
+    return last;
+  }
+
+  entry(
+    sequence: number,
+    kind: 0 | 1,
+    key: Uint8Array,
+    value: Uint8Array,
+  ): void {
+    this.memtableWith(entryRoom(key.length, value.length)).add(
+      sequence,
+      kind,
+      key,
+      key.length,
+      value,
+      0,
+      value.length,
+    );
+  }
+
+  range(sequence: number, start: Uint8Array, end: Uint8Array): void {
+    this.memtableWith(rangeRoom(start.length, end.length))
+      .addRange(sequence, start, end);
+  }
+}
+
+/** Replays the logs in the order of their numbers and seals each in `state`. */
+function replayLogs(
+  files: FileSystem,
+  directory: string,
+  state: TreeState,
+  options: ResolvedOptions,
+): Replayed {
+  const pool = new ArenaPool(options.writeBufferSize, 2);
+  const replay = new Replay(pool);
+  const numbers = [...state.logs.keys()].sort((a, b) => a - b);
+  let lostTailBytes = 0;
+  let before: { number: number; lastSequence: number } | undefined;
+  for (const number of numbers) {
+    const path = `${directory}/${fileName("log", number)}`;
+    const seal = state.logs.get(number);
+    if (files.stat(path) === undefined) {
+      throw corruption(path, 0, "a log that the manifest names", "no file");
+    }
+    if (seal === undefined && number !== numbers.at(-1)) {
+      throw corruption(path, 0, "a log sealed by the manifest", "one not");
+    }
+    replay.startLog(number);
+    const result = replayLog(files, path, number, seal, replay);
+    const { previous, lastSequenceBefore } = result.header;
+    const follows = before === undefined ||
+      previous === before.number && lastSequenceBefore >= before.lastSequence;
+    if (!follows) {
+      throw corruption(
+        path,
+        0,
+        `the log after log ${before?.number}`,
+        `the one after log ${previous} and sequence ${lastSequenceBefore}`,
+      );
+    }
+    if (seal === undefined) syncFile(files, path);
+    state.logs.set(number, result.seal);
+    lostTailBytes += result.lostTailBytes;
+    before = { number, lastSequence: result.seal.lastSequence };
+  }
+  return {
+    pool,
+    memtables: replay.memtables,
+    isEmpty: replay.memtables.length === 0,
+    lastSequence: Math.max(
+      state.lastSequence,
+      before?.lastSequence ?? 0,
+      ...state.metas().map((table) => table.newest),
+    ),
+    lostTailBytes,
+    newestLog: numbers.at(-1) ?? 0,
+  };
+}
+
+function syncFile(files: FileSystem, path: string): void {
+  const file = files.open(path, "read");
+  try {
+    file.syncNow();
+  } finally {
+    file.close();
+  }
+}
+
+function raiseFileNumber(state: TreeState, number: number): void {
+  state.nextFileNumber = Math.max(state.nextFileNumber, number + 1);
+}
+
+function startLog(
+  files: FileSystem,
+  versions: VersionSet,
+  replayed: Replayed,
+): LogWriter {
+  const number = versions.newFileNumber();
+  const log = LogWriter.create(files, versions.path("log", number), {
+    number,
+    previous: replayed.newestLog,
+    lastSequenceBefore: replayed.lastSequence,
+  });
+  files.syncDirectory(versions.directory);
+  return log;
+}
+
+/**
+ * Removes what no version names. After a manifest whose end was torn nothing
+ * is removed this time: if that was damage, the files may be wanted.
+ */
+function removeOrphans(
+  files: FileSystem,
+  directory: string,
+  names: readonly string[],
+  found: readonly NumberedFile[],
+  known: KnownState,
+): void {
+  if (!known.isWhole) return;
+  const { state } = known;
+  const orphans = found.filter(({ kind, number }) =>
+    kind === "manifest" || kind === "table" && !state.tables.has(number) ||
+    kind === "log" && !state.logs.has(number)
+  ).map(({ name }) => name);
+  if (names.includes(CURRENT_TEMPORARY)) orphans.push(CURRENT_TEMPORARY);
+  for (const name of orphans) {
+    try {
+      files.remove(`${directory}/${name}`);
+    } catch {
+      // It does no harm where it is, and the next open tries again.
+    }
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * Options: names, defaults, bounds, and the check of all three.
+ *
+ * @module
+ */
+import { bytes, type Codec } from "./codecs.ts";
+import { VarveError } from "./errors.ts";
+import type { Durability } from "./types.ts";
+
+/** How the tree is kept in shape. */
+export interface CompactionOptions {
+  /** Default `"size-tiered"`. `"leveled"` is accepted and, for now, compacts by size too. */
+  readonly strategy?: "size-tiered" | "leveled";
+  /**
+   * Where flushes and compactions run. Default `"worker"`; for now that runs
+   * inline, in slices between the program's own work, and `stats()` says so.
+   * `"off"`: full memtables are still flushed, only the explicit calls compact.
+   */
+  readonly background?: "worker" | "inline" | "off";
+  /** Tables of like size that make a minor compaction. Default 4; 2 .. 64. */
+  readonly minThreshold?: number;
+  /** The most tables that one minor compaction merges. Default 32; minThreshold .. 256. */
+  readonly maxThreshold?: number;
+  /** A table joins a bucket down to this share of its average size. Default 0.5; above 0, below 1. */
+  readonly bucketLow?: number;
+  /** A table joins a bucket up to this share of its average size. Default 1.5; above 1. */
+  readonly bucketHigh?: number;
+  /** Tables below this many bytes share the small bucket. Default 50; 0 .. 1 GiB. */
+  readonly minTableSize?: number;
+  /** The share of tombstones from which a table is rewritten alone. Default 0.3; above 0, at most 1. */
+  readonly tombstoneRatio?: number;
+  /** Seconds that a table is left alone before its tombstones are looked at. Default 0; 0 .. 604800. */
+  readonly tombstoneInterval?: number;
+  /** Whether a filter's "maybe" is settled by a real lookup. Default true. */
+  readonly tombstoneBloomFallback?: boolean;
+  /** Whether range tombstones that cover nothing older are dropped. Default true. */
+  readonly tombstoneRangeDrop?: boolean;
+}
+
+/** How a database is opened. Everything has a default. */
+export interface Options<K = Uint8Array, V = Uint8Array> {
+  /** The codec of keys. Default: bytes. It must be `ordered`. */
+  readonly keys?: Codec<K>;
+  /** The codec of values. Default: bytes. */
+  readonly values?: Codec<V>;
+  /** When a write is acknowledged. Default `"sync"`. */
+  readonly durability?: Durability;
+  /** Whether a missing database is made. Default true. */
+  readonly createIfMissing?: boolean;
+  /** Whether a database that exists is refused. Default false. */
+  readonly errorIfExists?: boolean;
+  /** Bytes of arena of one memtable. Default 32 MiB; 128 .. 1 GiB. */
+  readonly writeBufferSize?: number;
+  /** Frozen memtables past which writes wait. Default 2; 1 .. 16. */
+  readonly maxFrozenMemtables?: number;
+  /** Bytes that a data block aims at. Default 4096; 256 .. 1 MiB. */
+  readonly blockSize?: number;
+  /** Bytes of data blocks kept in memory. Default 64 MiB; 0 (off) .. 64 GiB. */
+  readonly blockCacheSize?: number;
+  /** Bits of filter for each key. Default 10 (about 1 % false positives); 0 (off) .. 32. */
+  readonly bloomBitsPerKey?: number;
+  /** How the tree is kept in shape. */
+  readonly compaction?: CompactionOptions;
+}
+
+/** Compaction options with every default filled in. */
+export type ResolvedCompaction = Required<CompactionOptions>;
+
+/** Options with every default filled in; codecs are kept apart. */
+export interface ResolvedOptions {
+  /** See {@linkcode Options}. */
+  readonly durability: Durability;
+  /** See {@linkcode Options}. */
+  readonly createIfMissing: boolean;
+  /** See {@linkcode Options}. */
+  readonly errorIfExists: boolean;
+  /** See {@linkcode Options}. */
+  readonly writeBufferSize: number;
+  /** See {@linkcode Options}. */
+  readonly maxFrozenMemtables: number;
+  /** See {@linkcode Options}. */
+  readonly blockSize: number;
+  /** See {@linkcode Options}. */
+  readonly blockCacheSize: number;
+  /** See {@linkcode Options}. */
+  readonly bloomBitsPerKey: number;
+  /** See {@linkcode CompactionOptions}. */
+  readonly compaction: ResolvedCompaction;
+}
+
+/** The longest key, in bytes. */
+export const MAX_KEY_LENGTH = 64 * 1024;
+/** The longest value, in bytes. */
+export const MAX_VALUE_LENGTH = 256 * 1024 * 1024;
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+function refuse(name: string, value: unknown, accepted: string): never {
+  const shown = typeof value === "string"
+    ? JSON.stringify(value)
+    : typeof value === "object" && value !== null
+    ? Array.isArray(value) ? "an array" : "an object"
+    : String(value);
+  throw new VarveError(
+    "INVALID_CONFIG",
+    `option ${name} is ${shown}; accepted: ${accepted}`,
+  );
+}
+
+/** Reads the options of one object and refuses names that it does not know. */
+class Reader {
+  private readonly source: Record<string, unknown>;
+  private readonly path: string;
+  private readonly unread: Set<string>;
+
+  constructor(source: unknown, path: string) {
+    if (source !== undefined && (typeof source !== "object" || !source)) {
+      refuse(path || "options", source, "an object");
+    }
+    this.source = (source ?? {}) as Record<string, unknown>;
+    this.path = path;
+    this.unread = new Set(Object.keys(this.source));
+  }
+
+  take(name: string): unknown {
+    this.unread.delete(name);
+    return this.source[name];
+  }
+
+  boolean(name: string, fallback: boolean): boolean {
+    const value = this.take(name);
+    if (value === undefined) return fallback;
+    if (typeof value !== "boolean") {
+      refuse(this.path + name, value, "true or false");
+    }
+    return value;
+  }
+
+  choice<T extends string>(name: string, choices: readonly T[]): T {
+    const value = this.take(name);
+    if (value === undefined) return choices[0];
+    const found = choices.find((choice) => choice === value);
+    if (found === undefined) {
+      refuse(this.path + name, value, choices.map((c) => `"${c}"`).join(", "));
+    }
+    return found;
+  }
+
+  whole(name: string, fallback: number, low: number, high: number): number {
+    const value = this.take(name);
+    if (value === undefined) return fallback;
+    if (
+      typeof value !== "number" || !Number.isInteger(value) || value < low ||
+      value > high
+    ) {
+      refuse(this.path + name, value, `a whole number, ${low} .. ${high}`);
+    }
+    return value;
+  }
+
+  /** A number with low < value < high, or <= high where `closed`. */
+  between(
+    name: string,
+    fallback: number,
+    low: number,
+    high: number,
+    closed: boolean,
+  ): number {
+    const value = this.take(name);
+    if (value === undefined) return fallback;
+    const fits = typeof value === "number" && value > low &&
+      (closed ? value <= high : value < high);
+    if (!fits) {
+      refuse(
+        this.path + name,
+        value,
+        `a number above ${low} and ${closed ? "at most" : "below"} ${high}`,
+      );
+    }
+    return value as number;
+  }
+
+  end(): void {
+    for (const name of this.unread) {
+      refuse(this.path + name, this.source[name], "no such option");
+    }
+  }
+}
+
+function resolveCompaction(source: unknown): ResolvedCompaction {
+  const reader = new Reader(source, "compaction.");
+  const minThreshold = reader.whole("minThreshold", 4, 2, 64);
+  const resolved: ResolvedCompaction = {
+    strategy: reader.choice("strategy", ["size-tiered", "leveled"]),
+    background: reader.choice("background", ["worker", "inline", "off"]),
+    minThreshold,
+    maxThreshold: reader.whole(
+      "maxThreshold",
+      Math.max(32, minThreshold),
+      minThreshold,
+      256,
+    ),
+    bucketLow: reader.between("bucketLow", 0.5, 0, 1, false),
+    bucketHigh: reader.between("bucketHigh", 1.5, 1, Infinity, false),
+    minTableSize: reader.whole("minTableSize", 50, 0, GIB),
+    tombstoneRatio: reader.between("tombstoneRatio", 0.3, 0, 1, true),
+    tombstoneInterval: reader.whole("tombstoneInterval", 0, 0, 604800),
+    tombstoneBloomFallback: reader.boolean("tombstoneBloomFallback", true),
+    tombstoneRangeDrop: reader.boolean("tombstoneRangeDrop", true),
+  };
+  reader.end();
+  return resolved;
+}
+
+function checkCodec(name: string, codec: unknown): void {
+  const fits = typeof codec === "object" && codec !== null &&
+    typeof (codec as Codec<unknown>).encode === "function" &&
+    typeof (codec as Codec<unknown>).decode === "function";
+  if (!fits) refuse(name, codec, "an object with encode() and decode()");
+}
+
+/** Options checked and filled in. */
+export interface Configuration<K, V> {
+  /** The engine's options. */
+  readonly options: ResolvedOptions;
+  /** The codec of keys; `undefined` for bytes. */
+  readonly keys: Codec<K> | undefined;
+  /** The codec of values; `undefined` for bytes. */
+  readonly values: Codec<V> | undefined;
+}
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws `INVALID_CONFIG`, naming the option, the value and what is accepted.
+ */
+export function resolveOptions<K, V>(
+  source: Options<K, V> | undefined,
+): Configuration<K, V> {
+  const reader = new Reader(source, "");
+  const keys = reader.take("keys") as Codec<K> | undefined;
+  const values = reader.take("values") as Codec<V> | undefined;
+  if (keys !== undefined) {
+    checkCodec("keys", keys);
+    if (keys.ordered !== true) {
+      refuse(
+        "keys",
+        keys,
+        "a codec that keeps order and says `ordered: true`",
+      );
+    }
+  }
+  if (values !== undefined) checkCodec("values", values);
+  const options: ResolvedOptions = {
+    durability: reader.choice("durability", ["sync", "buffered"]),
+    createIfMissing: reader.boolean("createIfMissing", true),
+    errorIfExists: reader.boolean("errorIfExists", false),
+    writeBufferSize: reader.whole("writeBufferSize", 32 * MIB, 128, GIB),
+    maxFrozenMemtables: reader.whole("maxFrozenMemtables", 2, 1, 16),
+    blockSize: reader.whole("blockSize", 4 * KIB, 256, MIB),
+    blockCacheSize: reader.whole("blockCacheSize", 64 * MIB, 0, 64 * GIB),
+    bloomBitsPerKey: reader.whole("bloomBitsPerKey", 10, 0, 32),
+    compaction: resolveCompaction(reader.take("compaction")),
+  };
+  reader.end();
+  const isBytes = (codec: unknown) => codec === bytes;
+  return {
+    options,
+    keys: isBytes(keys) ? undefined : keys,
+    values: isBytes(values) ? undefined : values,
+  };
+}

@@ -1,0 +1,249 @@
+/**
+ * Scans: lazy walks over the visible rows, forwards or backwards.
+ *
+ * Invariants:
+ * - A scan sees the moment of its creation.
+ * - It is used once: exhausted, broken out of or disposed, it is closed, and
+ *   lets go of the memtables and files that it kept alive.
+ *
+ * @module
+ */
+import type { Codec } from "../codecs.ts";
+import { VarveError } from "../errors.ts";
+import type { RowParts, VisibleRows } from "./visible.ts";
+
+/** What a scan needs of the database. Internal. */
+export interface ScanHost {
+  /** Throws `CLOSED` if the database is closed. */
+  checkOpen(): void;
+  /** Lets the event loop have its turn. */
+  pause(): Promise<void>;
+  /** Milliseconds from any fixed moment. */
+  now(): number;
+}
+
+/** What a scan walks over. Internal. */
+export interface ScanSource<K, V> {
+  /** The rows. */
+  readonly rows: VisibleRows;
+  /** Lets go of what the rows need. */
+  readonly release: () => void;
+  /** The most rows. */
+  readonly limit: number;
+  /** The codec of keys; undefined for bytes. */
+  readonly keys: Codec<K> | undefined;
+  /** The codec of values; undefined for bytes. */
+  readonly values: Codec<V> | undefined;
+}
+
+/** Rows between two looks at the clock, in `for await`. */
+const ROWS_PER_LOOK = 64;
+/** Milliseconds after which `for await` gives way to the event loop. */
+const TURN_MILLISECONDS = 4;
+
+/**
+ * The rows of one walk. Iterate over it once, with `for` or `for await`; the
+ * latter gives way to the event loop every few milliseconds.
+ */
+export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
+  readonly #core: ScanCore<unknown, unknown>;
+  readonly #take: () => T;
+  #left: number;
+
+  /**
+   * Made by {@linkcode Scan}.
+   *
+   * @internal
+   */
+  constructor(core: ScanCore<unknown, unknown>, take: () => T) {
+    this.#core = core;
+    this.#take = take;
+    this.#left = core.limit;
+  }
+
+  /** Itself. */
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  /**
+   * The next row.
+   *
+   * @throws `CLOSED` when the database was closed meanwhile, `CORRUPTION` or
+   * `IO` when a table cannot be read.
+   */
+  next(): IteratorResult<T> {
+    if (this.#left > 0 && this.#core.next()) {
+      this.#left--;
+      return { done: false, value: this.#take() };
+    }
+    this.#core.close();
+    this.#left = 0;
+    return { done: true, value: undefined };
+  }
+
+  /** Ends the walk; called by a loop that is left early. */
+  return(): IteratorResult<T> {
+    this.#core.close();
+    this.#left = 0;
+    return { done: true, value: undefined };
+  }
+
+  /** Ends the walk. */
+  [Symbol.dispose](): void {
+    this.#core.close();
+  }
+
+  /** The rows, giving way to the event loop every few milliseconds. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+    const { host } = this.#core;
+    try {
+      let turnStarted = host.now();
+      for (let rows = 1;; rows++) {
+        const { done, value } = this.next();
+        if (done) return;
+        yield value;
+        if (rows % ROWS_PER_LOOK !== 0) continue;
+        if (host.now() - turnStarted < TURN_MILLISECONDS) continue;
+        await host.pause();
+        turnStarted = host.now();
+      }
+    } finally {
+      this.#core.close();
+    }
+  }
+}
+
+/** What the three kinds of walks share. */
+export class ScanCore<K, V> {
+  readonly host: ScanHost;
+  readonly source: ScanSource<K, V>;
+  isUsed = false;
+  private isClosed = false;
+
+  constructor(host: ScanHost, source: ScanSource<K, V>) {
+    this.host = host;
+    this.source = source;
+  }
+
+  get limit(): number {
+    return this.source.limit;
+  }
+
+  /** Moves to the next row; returns whether there is one. */
+  next(): boolean {
+    if (this.isClosed) return false;
+    this.host.checkOpen();
+    try {
+      return this.source.rows.next();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Starts the one walk. */
+  use(parts: RowParts): void {
+    this.host.checkOpen();
+    if (this.isUsed || this.isClosed) {
+      throw new VarveError("CLOSED", "a scan is used once; make another");
+    }
+    this.isUsed = true;
+    this.source.rows.want(parts);
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.source.release();
+  }
+}
+
+/**
+ * A lazy walk over keys and values: `for (const [key, value] of db.scan())`.
+ *
+ * It sees the moment of its creation, whatever is written, flushed or
+ * compacted meanwhile. It is used once, and closed when exhausted, broken out
+ * of or disposed; until then it keeps what it reads from alive. One that is
+ * made and not walked over should be disposed (`using`).
+ *
+ * Cost: a search in each memtable and table at the start, then each row in
+ * time that does not depend on the size of the database.
+ *
+ * @example
+ * ```ts
+ * import { open } from "@varve/db";
+ *
+ * await using db = await open("./people");
+ * for (const key of db.scan({ prefix: "name/", limit: 10 }).keys()) {
+ *   console.log(new TextDecoder().decode(key));
+ * }
+ * ```
+ */
+export class Scan<K = Uint8Array, V = Uint8Array>
+  implements Iterable<[K, V]>, AsyncIterable<[K, V]>, Disposable {
+  readonly #core: ScanCore<K, V>;
+
+  /**
+   * Made by `db.scan()`.
+   *
+   * @internal
+   */
+  constructor(host: ScanHost, source: ScanSource<K, V>) {
+    this.#core = new ScanCore(host, source);
+  }
+
+  /** Walks over keys and values. */
+  [Symbol.iterator](): ScanIterator<[K, V]> {
+    this.#core.use("entries");
+    const { rows } = this.#core.source;
+    const key = decoder(this.#core.source.keys, () => rows.key);
+    const value = decoder(this.#core.source.values, () => rows.value);
+    return this.#walk(() => [key(), value()]);
+  }
+
+  /** Walks over keys only: values are not copied. */
+  keys(): ScanIterator<K> {
+    this.#core.use("keys");
+    const { rows, keys } = this.#core.source;
+    return this.#walk(decoder(keys, () => rows.key));
+  }
+
+  /** Walks over values only: keys are not copied. */
+  values(): ScanIterator<V> {
+    this.#core.use("values");
+    const { rows, values } = this.#core.source;
+    return this.#walk(decoder(values, () => rows.value));
+  }
+
+  #walk<T>(take: () => T): ScanIterator<T> {
+    return new ScanIterator(
+      this.#core as unknown as ScanCore<unknown, unknown>,
+      take,
+    );
+  }
+
+  /** Walks over keys and values, giving way to the event loop every few milliseconds. */
+  [Symbol.asyncIterator](): AsyncGenerator<[K, V], void, void> {
+    return this[Symbol.iterator]()[Symbol.asyncIterator]();
+  }
+
+  /** Ends the scan. Twice is harmless. */
+  close(): void {
+    this.#core.close();
+  }
+
+  /** Ends the scan. */
+  [Symbol.dispose](): void {
+    this.#core.close();
+  }
+}
+
+/** What makes a result of bytes. Without a codec the type says that they are the result. */
+function decoder<T>(
+  codec: Codec<T> | undefined,
+  bytes: () => Uint8Array | undefined,
+): () => T {
+  if (codec === undefined) return bytes as () => T;
+  return () => codec.decode(bytes() as Uint8Array);
+}

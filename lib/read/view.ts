@@ -1,0 +1,64 @@
+/**
+ * What a reader reads from: the memtables and tables at one moment.
+ *
+ * A view is taken in one step with the sequence it is read at, and keeps its
+ * memtables and files alive until it is let go.
+ *
+ * @module
+ */
+import type { Found } from "../cursor.ts";
+import { hashKey, keyHash } from "../encoding/hash.ts";
+import type { Memtable } from "../memtable/memtable.ts";
+import type { Version } from "../version/version.ts";
+
+/** Memtables, newest first, and tables. */
+export interface View {
+  /** The active memtable and the frozen ones, newest first. */
+  readonly memtables: readonly Memtable[];
+  /** The tables. */
+  readonly version: Version;
+}
+
+/** Keeps what a view needs until {@linkcode releaseView}. */
+export function retainView(view: View): void {
+  for (const memtable of view.memtables) memtable.retain();
+  view.version.retain();
+}
+
+/** Lets go of what a view needs. */
+export function releaseView(view: View): void {
+  for (const memtable of view.memtables) memtable.release();
+  view.version.release();
+}
+
+/**
+ * Looks a key up.
+ *
+ * Memtables hold only what is newer than any table, so one that knows the key
+ * settles it. Tables may overlap in age: they are asked by falling highest
+ * sequence, until nothing older can be newer than what was found. The highest
+ * sequence wins, be it of a value, a tombstone or a range tombstone.
+ *
+ * @param found Where the answer is left: sequence 0 or a tombstone is absence.
+ */
+export function lookUp(
+  view: View,
+  key: Uint8Array,
+  keyLength: number,
+  sequence: number,
+  found: Found,
+): void {
+  found.reset();
+  for (const memtable of view.memtables) {
+    memtable.get(key, keyLength, sequence, found);
+    if (found.sequence > 0) break;
+  }
+  const tables = view.version.tables;
+  if (tables.length === 0) return;
+  hashKey(key, 0, keyLength);
+  const { line, bits } = keyHash;
+  for (const table of tables) {
+    if (table.meta.newest <= found.sequence) return;
+    table.get(key, keyLength, line, bits, sequence, found);
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * What a reader at one sequence sees of merged entries: for each key the
+ * newest entry that is not too new, if it is a value that no visible range
+ * tombstone hides.
+ *
+ * Rows are handed out as copies that are the caller's to keep.
+ *
+ * @module
+ */
+import { type Cursor, PUT } from "../cursor.ts";
+import { compareRanges, copyInto } from "../encoding/bytes.ts";
+import type { Results } from "../runtime/results.ts";
+import type { MergingCursor } from "./merging_cursor.ts";
+import type { RangeCover } from "./range_cover.ts";
+
+/** Which halves of a row are wanted. */
+export type RowParts = "entries" | "keys" | "values";
+
+/** Bounds as bytes: from `start` on, and before `end`; `undefined` for none. */
+export interface Bounds {
+  /** The first key. */
+  readonly start: Uint8Array | undefined;
+  /** The first key after. */
+  readonly end: Uint8Array | undefined;
+}
+
+/** After this many hidden entries in a row, going straight to the end of the range tombstone pays. */
+const HIDDEN_RUN = 4;
+
+/** The visible rows of a merge, in its direction. */
+export class VisibleRows {
+  /** The row's key; undefined while only values are wanted. */
+  key: Uint8Array | undefined;
+  /** The row's value; undefined while only keys are wanted. */
+  value: Uint8Array | undefined;
+  private readonly merge: MergingCursor;
+  private readonly cover: RangeCover;
+  private readonly sequence: number;
+  private readonly bounds: Bounds;
+  private readonly reverse: boolean;
+  private readonly results: Results;
+  private wantKeys = true;
+  private wantValues = true;
+  private started = false;
+  private lastKey = new Uint8Array(64);
+  private lastKeyLength = -1;
+  private hidden = 0;
+
+  /** The rows of `merge` that a reader at `sequence` sees between `bounds`. */
+  constructor(
+    merge: MergingCursor,
+    cover: RangeCover,
+    sequence: number,
+    bounds: Bounds,
+    reverse: boolean,
+    results: Results,
+  ) {
+    this.merge = merge;
+    this.cover = cover;
+    this.sequence = sequence;
+    this.bounds = bounds;
+    this.reverse = reverse;
+    this.results = results;
+  }
+
+  /** Which halves of rows the next calls make. */
+  want(parts: RowParts): void {
+    this.wantKeys = parts !== "values";
+    this.wantValues = parts !== "keys";
+  }
+
+  /** Moves to the next row; returns whether there is one. */
+  next(): boolean {
+    if (!this.started) {
+      this.started = true;
+      this.start();
+    }
+    return this.reverse ? this.nextBackwards() : this.nextForwards();
+  }
+
+  /** Lets go of the sources. */
+  close(): void {
+    this.merge.close();
+  }
+
+  private start(): void {
+    const { start, end } = this.bounds;
+    if (this.reverse) {
+      if (end === undefined) this.merge.seekToLast();
+      else this.merge.seekBefore(end, end.length);
+    } else if (start === undefined) this.merge.seekToFirst();
+    else this.merge.seek(start, start.length);
+  }
+
+  private nextForwards(): boolean {
+    const merge = this.merge;
+    const end = this.bounds.end;
+    for (let top = merge.top; top !== undefined; top = merge.top) {
+      const { key, keyStart, keyEnd } = top;
+      if (
+        end !== undefined &&
+        compareRanges(key, keyStart, keyEnd, end, 0, end.length) >= 0
+      ) return false;
+      if (
+        top.sequence > this.sequence || this.isLastKey(key, keyStart, keyEnd)
+      ) {
+        merge.advance();
+        continue;
+      }
+      this.rememberKey(key, keyStart, keyEnd);
+      const covered = this.covered(key, keyStart, keyEnd);
+      if (covered > top.sequence) {
+        this.passHidden(top.newest <= covered);
+        continue;
+      }
+      this.hidden = 0;
+      const isPut = top.kind === PUT;
+      if (isPut) this.take(top);
+      merge.advance();
+      if (isPut) return true;
+    }
+    return false;
+  }
+
+  /** In reverse the versions of a key come oldest first: the last visible one counts. */
+  private nextBackwards(): boolean {
+    const merge = this.merge;
+    const start = this.bounds.start;
+    for (let top = merge.top; top !== undefined; top = merge.top) {
+      const { key, keyStart, keyEnd } = top;
+      if (
+        start !== undefined &&
+        compareRanges(key, keyStart, keyEnd, start, 0, start.length) < 0
+      ) return false;
+      if (top.sequence > this.sequence) {
+        merge.advance();
+        continue;
+      }
+      const covered = this.covered(key, keyStart, keyEnd);
+      if (covered > top.sequence && top.newest <= covered) {
+        this.passHidden(true);
+        continue;
+      }
+      this.hidden = 0;
+      this.rememberKey(key, keyStart, keyEnd);
+      if (this.takeNewestOfKey(covered)) return true;
+    }
+    return false;
+  }
+
+  /** Walks over the versions of the remembered key; returns whether its newest visible one is a row. */
+  private takeNewestOfKey(covered: number): boolean {
+    const merge = this.merge;
+    let isRow = false;
+    for (let top = merge.top; top !== undefined; top = merge.top) {
+      if (!this.isLastKey(top.key, top.keyStart, top.keyEnd)) break;
+      if (top.sequence <= this.sequence && top.sequence > covered) {
+        isRow = top.kind === PUT;
+        if (isRow) this.take(top);
+      }
+      merge.advance();
+    }
+    return isRow;
+  }
+
+  private covered(key: Uint8Array, start: number, end: number): number {
+    return this.cover.isEmpty ? 0 : this.cover.newest(key, start, end);
+  }
+
+  /**
+   * Goes past an entry that a range tombstone hides. Where all that its
+   * source has is older than the tombstone, the rest of the tombstone's range
+   * is skipped in that source.
+   */
+  private passHidden(olderSource: boolean): void {
+    const fragment = this.cover.covering;
+    if (
+      !olderSource || fragment === undefined || ++this.hidden < HIDDEN_RUN
+    ) {
+      this.merge.advance();
+      return;
+    }
+    this.hidden = 0;
+    const edge = this.reverse ? fragment.start : fragment.end;
+    if (!this.reverse && edge.length === 0) this.merge.dropTop();
+    else this.merge.skipTop(edge);
+  }
+
+  private isLastKey(key: Uint8Array, start: number, end: number): boolean {
+    const length = end - start;
+    if (length !== this.lastKeyLength) return false;
+    const last = this.lastKey;
+    // From the end: sorted neighbours differ there.
+    for (let i = length - 1; i >= 0; i--) {
+      if (last[i] !== key[start + i]) return false;
+    }
+    return true;
+  }
+
+  private rememberKey(key: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    if (length > this.lastKey.length) this.lastKey = new Uint8Array(length * 2);
+    copyInto(this.lastKey, 0, key, start, end);
+    this.lastKeyLength = length;
+  }
+
+  private take(top: Cursor): void {
+    const results = this.results;
+    if (this.wantKeys) {
+      this.key = results.copy(top.key, top.keyStart, top.keyEnd);
+    }
+    if (this.wantValues) {
+      this.value = results.copy(top.value, top.valueStart, top.valueEnd);
+    }
+  }
+}

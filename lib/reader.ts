@@ -1,0 +1,200 @@
+/**
+ * Reads at a given sequence: what the handle and its snapshots share.
+ *
+ * @module
+ */
+import type { Codec } from "./codecs.ts";
+import { type Cursor, type Found, PUT } from "./cursor.ts";
+import { copyBytes, encodeUtf8Into } from "./encoding/bytes.ts";
+import { VarveError } from "./errors.ts";
+import type { Fragment } from "./memtable/range_tombstones.ts";
+import { isEmptyRange, type LooseRange, resolveBounds } from "./read/bounds.ts";
+import { MergingCursor } from "./read/merging_cursor.ts";
+import { RangeCover } from "./read/range_cover.ts";
+import { Scan, type ScanHost } from "./read/scan.ts";
+import { releaseView, retainView, type View } from "./read/view.ts";
+import { type Bounds, VisibleRows } from "./read/visible.ts";
+import { TableCursor } from "./sstable/cursor.ts";
+import { mayOverlap } from "./sstable/meta.ts";
+import type { ScanOptions } from "./types.ts";
+import { bytesOf, checkKey, invalid } from "./write/arguments.ts";
+import { type Tree, valueOf } from "./write/tree.ts";
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Reads of one database. */
+export class Reader<K, V> {
+  /** The tree that is read. */
+  readonly tree: Tree;
+  /** The codec of keys; undefined for bytes. */
+  readonly keys: Codec<K> | undefined;
+  /** The codec of values; undefined for bytes. */
+  readonly values: Codec<V> | undefined;
+  /** Scans not yet closed. */
+  openScans = 0;
+  /** The length of the key that {@linkcode Reader.key} left in what it returned. */
+  keyLength = 0;
+  private readonly scratch = new Uint8Array(1024);
+  private readonly host: ScanHost;
+
+  /** Reads of `tree`. */
+  constructor(
+    tree: Tree,
+    keys: Codec<K> | undefined,
+    values: Codec<V> | undefined,
+  ) {
+    this.tree = tree;
+    this.keys = keys;
+    this.values = values;
+    this.host = {
+      checkOpen: () => this.checkOpen(),
+      pause: () => tree.runtime.pause(),
+      now: () => tree.runtime.monotonicClock(),
+    };
+  }
+
+  /** Throws `CLOSED` if the database is closed. */
+  checkOpen(): void {
+    if (this.tree.isClosed) {
+      throw new VarveError("CLOSED", "the database is closed");
+    }
+  }
+
+  /** The bytes of a key, good until the next call, with their length in {@linkcode Reader.keyLength}. */
+  key(key: unknown): Uint8Array {
+    if (this.keys === undefined && typeof key === "string") {
+      const length = encodeUtf8Into(key, this.scratch);
+      if (length >= 0) {
+        this.keyLength = length;
+        return this.scratch;
+      }
+    }
+    const bytes = checkKey(bytesOf(key, this.keys, "key"));
+    this.keyLength = bytes.length;
+    return bytes;
+  }
+
+  private find(key: unknown, sequence: number): Found {
+    const bytes = this.key(key);
+    return this.tree.find(bytes, this.keyLength, sequence);
+  }
+
+  /** The value of a key at `sequence`. */
+  get(key: unknown, sequence: number): V | undefined {
+    const value = valueOf(this.find(key, sequence), this.tree.results);
+    if (value === undefined) return undefined;
+    // Without a codec, V is Uint8Array.
+    return this.values === undefined ? value as V : this.values.decode(value);
+  }
+
+  /** The values of keys at `sequence`. */
+  getMany(keys: unknown, sequence: number): (V | undefined)[] {
+    const isIterable = typeof keys === "object" && keys !== null &&
+      Symbol.iterator in keys;
+    if (!isIterable) throw invalid("getMany takes an iterable of keys");
+    const values: (V | undefined)[] = [];
+    for (const key of keys as Iterable<unknown>) {
+      values.push(this.get(key, sequence));
+    }
+    return values;
+  }
+
+  /** Whether a key has a value at `sequence`. */
+  has(key: unknown, sequence: number): boolean {
+    const found = this.find(key, sequence);
+    return found.sequence > 0 && found.kind === PUT;
+  }
+
+  /** The bounds of a range, as copies. */
+  bounds(range: LooseRange): Bounds {
+    return resolveBounds(
+      range,
+      (bound) => {
+        if (bound === null) throw invalid("a bound is null; leave it out");
+        const bytes = checkKey(bytesOf(bound, this.keys, "a bound"));
+        return copyBytes(bytes, 0, bytes.length);
+      },
+      (prefix) => {
+        const bytes = checkKey(bytesOf(prefix, undefined, "prefix"));
+        return copyBytes(bytes, 0, bytes.length);
+      },
+    );
+  }
+
+  /** A scan at `sequence`. */
+  scan(options: ScanOptions<never> | undefined, sequence: number): Scan<K, V> {
+    const { reverse = false, limit = Infinity, ...range } = checkScanOptions(
+      options,
+    );
+    const bounds = this.bounds(range);
+    const view = this.tree.view();
+    retainView(view);
+    try {
+      const rows = this.rows(view, bounds, sequence, reverse);
+      this.openScans++;
+      return new Scan(this.host, {
+        rows,
+        limit,
+        keys: this.keys,
+        values: this.values,
+        release: () => {
+          this.openScans--;
+          rows.close();
+          releaseView(view);
+        },
+      });
+    } catch (error) {
+      releaseView(view);
+      throw error;
+    }
+  }
+
+  private rows(
+    view: View,
+    bounds: Bounds,
+    sequence: number,
+    reverse: boolean,
+  ): VisibleRows {
+    const cursors: Cursor[] = [];
+    const fragments: (readonly Fragment[])[] = [];
+    if (!isEmptyRange(bounds)) {
+      for (const memtable of view.memtables) {
+        if (memtable.entries > 0) cursors.push(memtable.cursor());
+        if (memtable.rangeTombstones > 0) fragments.push(memtable.fragments());
+      }
+      const { start = NO_BYTES, end = NO_BYTES } = bounds;
+      for (const table of view.version.tables) {
+        if (!mayOverlap(table.meta, start, end)) continue;
+        if (table.meta.entries > 0) cursors.push(new TableCursor(table, false));
+        if (table.meta.rangeTombstones > 0) fragments.push(table.fragments());
+      }
+    }
+    return new VisibleRows(
+      new MergingCursor(cursors, reverse),
+      new RangeCover(fragments, sequence),
+      sequence,
+      bounds,
+      reverse,
+      this.tree.results,
+    );
+  }
+}
+
+function checkScanOptions(options: unknown): ScanOptions<never> {
+  if (options === undefined) return {};
+  if (typeof options !== "object" || options === null) {
+    throw invalid(`scan options are ${String(options)}, not an object`);
+  }
+  const { limit, reverse } = options as ScanOptions<never>;
+  const isLimit = limit === undefined || limit === Infinity ||
+    Number.isInteger(limit) && limit >= 0;
+  if (!isLimit) {
+    throw invalid(
+      `limit is ${String(limit)}; a whole number >= 0 or Infinity is accepted`,
+    );
+  }
+  if (reverse !== undefined && typeof reverse !== "boolean") {
+    throw invalid(`reverse is ${String(reverse)}, not true or false`);
+  }
+  return options;
+}

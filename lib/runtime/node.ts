@@ -1,0 +1,21 @@
+/**
+ * The Node runtime.
+ *
+ * @module
+ */
+import { NodeFileSystem } from "./node_files.ts";
+import { nodeLock } from "./node_lock.ts";
+import { pause } from "./pause.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** Makes the runtime. */
+export function nodeRuntime(): Runtime {
+  return {
+    name: "node",
+    files: new NodeFileSystem({ lock: nodeLock }),
+    wallClock: () => Date.now(),
+    monotonicClock: () => performance.now(),
+    pause,
+    slabResults: true,
+  };
+}

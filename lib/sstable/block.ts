@@ -1,0 +1,210 @@
+/**
+ * Reads one block: see format.ts for its bytes.
+ *
+ * A block is made only of bytes whose checksum matched. Its own structure is
+ * checked all the same, so that bytes that were wrong before they were
+ * summed end in an error and not in a wrong answer or an endless loop.
+ *
+ * @module
+ */
+import { compareRanges, copyInto } from "../encoding/bytes.ts";
+import { getU32 } from "../encoding/fixed.ts";
+import { corruption } from "../errors.ts";
+import { WIDE_OFFSETS } from "./format.ts";
+
+/** One block in memory. */
+export class Block {
+  /** The buffer that it lies in, with other things around it perhaps. */
+  readonly bytes: Uint8Array;
+  /** Where its content starts. */
+  readonly start: number;
+  /** Entries in it. */
+  readonly count: number;
+  private readonly prefixStart: number;
+  private readonly prefixLength: number;
+  private readonly offsets: number;
+  private readonly wide: boolean;
+
+  /**
+   * The block at `bytes[start, start + length)`.
+   *
+   * @param path The file, for messages.
+   * @param offset Where the block stands in the file, for messages.
+   */
+  constructor(
+    bytes: Uint8Array,
+    start: number,
+    length: number,
+    path: string,
+    offset: number,
+  ) {
+    this.bytes = bytes;
+    this.start = start;
+    const end = start + length;
+    const count = length < 5 ? 0 : getU32(bytes, end - 4);
+    this.wide = count >= WIDE_OFFSETS;
+    this.count = this.wide ? count - WIDE_OFFSETS : count;
+    this.offsets = end - 4 - this.count * (this.wide ? 4 : 2);
+    let at = start;
+    let prefix = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = bytes[at++];
+      prefix |= (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    this.prefixStart = at;
+    this.prefixLength = prefix;
+    if (this.count === 0 || this.offsets < at + prefix) {
+      throw corruption(path, offset, "a block of entries", "another layout");
+    }
+  }
+
+  /** Where entry `index` starts. */
+  entry(index: number): number {
+    const bytes = this.bytes;
+    if (this.wide) return this.start + getU32(bytes, this.offsets + index * 4);
+    const at = this.offsets + index * 2;
+    return this.start + (bytes[at] | (bytes[at + 1] << 8));
+  }
+
+  /**
+   * Looks for a key.
+   *
+   * @returns The index of the first entry with that key; if there is none,
+   * `-1 - index` of the first entry after it.
+   */
+  find(key: Uint8Array, keyLength: number): number {
+    const order = this.comparePrefix(key, keyLength);
+    if (order !== 0) return order < 0 ? -1 - this.count : -1;
+    const prefix = this.prefixLength;
+    let low = 0;
+    let high = this.count;
+    let equal = -1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const difference = this.compareEntry(middle, key, prefix, keyLength);
+      if (difference < 0) low = middle + 1;
+      else {
+        high = middle;
+        if (difference === 0) equal = middle;
+      }
+    }
+    return equal === low ? low : -1 - low;
+  }
+
+  /** Compares the shared prefix with the start of a key; 0 if the key begins with it. */
+  private comparePrefix(key: Uint8Array, keyLength: number): number {
+    const prefix = this.prefixLength;
+    return compareRanges(
+      this.bytes,
+      this.prefixStart,
+      this.prefixStart + prefix,
+      key,
+      0,
+      keyLength < prefix ? keyLength : prefix,
+    );
+  }
+
+  /** Compares the rest of entry `index` with `key[from, to)`. */
+  private compareEntry(
+    index: number,
+    key: Uint8Array,
+    from: number,
+    to: number,
+  ): number {
+    const bytes = this.bytes;
+    let at = this.entry(index);
+    let rest = bytes[at++];
+    if (rest >= 0x80) {
+      rest = (rest & 0x7f) | (bytes[at++] << 7);
+      if (rest >= 0x4000) rest = (rest & 0x3fff) | (bytes[at++] << 14);
+    }
+    const length = to - from;
+    const shared = rest < length ? rest : length;
+    for (let i = 0; i < shared; i++) {
+      const difference = bytes[at + i] - key[from + i];
+      if (difference !== 0) return difference;
+    }
+    return rest - length;
+  }
+
+  /** Whether entry `index` exists and has the key, which begins with the shared prefix. */
+  hasKey(index: number, key: Uint8Array, keyLength: number): boolean {
+    return index < this.count &&
+      this.compareEntry(index, key, this.prefixLength, keyLength) === 0;
+  }
+
+  /** Copies the shared prefix to the start of `into`; returns its length. */
+  copyPrefix(into: Uint8Array): number {
+    return copyInto(
+      into,
+      0,
+      this.bytes,
+      this.prefixStart,
+      this.prefixStart + this.prefixLength,
+    );
+  }
+
+  /** The length of the shared prefix. */
+  get shared(): number {
+    return this.prefixLength;
+  }
+
+  /** Where the entries end. */
+  get entriesEnd(): number {
+    return this.offsets;
+  }
+}
+
+/** One entry of a block, taken apart. Reused, so that reading allocates nothing. */
+export class BlockEntry {
+  /** Where the key's rest starts, behind the shared prefix. */
+  restStart = 0;
+  /** The length of the key's rest. */
+  restLength = 0;
+  /** Length of the value * 2 + kind. */
+  tag = 0;
+  /** The stored sequence, relative to the table's. */
+  sequence = 0;
+  /** Where the value starts. */
+  valueStart = 0;
+  /** Where the value ends. */
+  valueEnd = 0;
+
+  /** Takes entry `index` of `block` apart; returns false if it leaves the block. */
+  read(block: Block, index: number): boolean {
+    const bytes = block.bytes;
+    let at = block.entry(index);
+    let rest = bytes[at++];
+    if (rest >= 0x80) {
+      rest = (rest & 0x7f) | (bytes[at++] << 7);
+      if (rest >= 0x4000) rest = (rest & 0x3fff) | (bytes[at++] << 14);
+    }
+    this.restStart = at;
+    this.restLength = rest;
+    at += rest;
+    let tag = bytes[at++];
+    if (tag >= 0x80) {
+      tag &= 0x7f;
+      for (let shift = 7; shift < 35; shift += 7) {
+        const byte = bytes[at++];
+        tag |= (byte & 0x7f) << shift;
+        if (byte < 0x80) break;
+      }
+    }
+    this.tag = tag;
+    let sequence = bytes[at++];
+    if (sequence >= 0x80) {
+      sequence &= 0x7f;
+      for (let scale = 128;; scale *= 128) {
+        const byte = bytes[at++];
+        sequence += (byte & 0x7f) * scale;
+        if (byte < 0x80 || scale > 0x1_0000_0000_0000) break;
+      }
+    }
+    this.sequence = sequence;
+    this.valueStart = at;
+    this.valueEnd = at + (tag >>> 1);
+    return this.valueEnd <= block.entriesEnd;
+  }
+}

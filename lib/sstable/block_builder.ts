@@ -1,0 +1,124 @@
+/**
+ * Builds one block: see format.ts for its bytes.
+ *
+ * Entries gather with their whole keys; what all keys share is known only
+ * when the last one is there (in sorted order the first and the last key
+ * share what all of them do), and is left out then, with one copy per entry.
+ *
+ * @module
+ */
+import { copyInto, sharedPrefixLength } from "../encoding/bytes.ts";
+import { putU16, putU32 } from "../encoding/fixed.ts";
+import { MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
+import { WIDE_OFFSETS } from "./format.ts";
+
+/** Gathers entries and writes them as a block. */
+export class BlockBuilder {
+  private raw = new Uint8Array(16 * 1024);
+  private length = 0;
+  /** For each entry: where its key starts in `raw`. */
+  private starts = new Float64Array(64);
+  private keyLengths = new Int32Array(64);
+  /** Entries gathered. */
+  count = 0;
+
+  /** Bytes that the block takes at most, its prefix not left out. */
+  get size(): number {
+    return this.length + this.count * 7 + MAX_VARINT_LENGTH + 4;
+  }
+
+  /** Bytes that leaving out the shared prefix saves. */
+  saving(): number {
+    return this.count === 0 ? 0 : this.prefixLength() * (this.count - 1);
+  }
+
+  /** Adds an entry. Entries come sorted. */
+  add(
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    tag: number,
+    sequence: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+  ): void {
+    const keyLength = keyEnd - keyStart;
+    const needed = this.length + keyLength + (valueEnd - valueStart) +
+      2 * MAX_VARINT_LENGTH;
+    if (needed > this.raw.length) this.growRaw(needed);
+    if (this.count === this.starts.length) this.growEntries();
+    this.starts[this.count] = this.length;
+    this.keyLengths[this.count++] = keyLength;
+    const raw = this.raw;
+    let at = copyInto(raw, this.length, key, keyStart, keyEnd);
+    at = putVarint(raw, at, tag);
+    at = putVarint(raw, at, sequence);
+    this.length = copyInto(raw, at, value, valueStart, valueEnd);
+  }
+
+  private growRaw(needed: number): void {
+    const grown = new Uint8Array(Math.max(needed, this.raw.length * 2));
+    grown.set(this.raw.subarray(0, this.length));
+    this.raw = grown;
+  }
+
+  private growEntries(): void {
+    const starts = new Float64Array(this.count * 2);
+    const keyLengths = new Int32Array(this.count * 2);
+    starts.set(this.starts);
+    keyLengths.set(this.keyLengths);
+    this.starts = starts;
+    this.keyLengths = keyLengths;
+  }
+
+  private prefixLength(): number {
+    const raw = this.raw;
+    const last = this.starts[this.count - 1];
+    return sharedPrefixLength(
+      raw,
+      0,
+      this.keyLengths[0],
+      raw,
+      last,
+      last + this.keyLengths[this.count - 1],
+    );
+  }
+
+  /**
+   * Writes the block at `into[at...]`, where there are {@linkcode size}
+   * bytes, and forgets the entries.
+   *
+   * @returns The position after the block.
+   */
+  finish(into: Uint8Array, at: number): number {
+    const blockStart = at;
+    const raw = this.raw;
+    const prefix = this.count === 0 ? 0 : this.prefixLength();
+    at = putVarint(into, at, prefix);
+    at = copyInto(into, at, raw, 0, prefix);
+    const offsets = this.starts;
+    for (let i = 0; i < this.count; i++) {
+      const start = offsets[i] + prefix;
+      const end = i + 1 < this.count ? offsets[i + 1] : this.length;
+      offsets[i] = at - blockStart;
+      at = putVarint(into, at, this.keyLengths[i] - prefix);
+      at = copyInto(into, at, raw, start, end);
+    }
+    const wide = at - blockStart > 0xffff;
+    for (let i = 0; i < this.count; i++) {
+      if (wide) putU32(into, at, offsets[i]);
+      else putU16(into, at, offsets[i]);
+      at += wide ? 4 : 2;
+    }
+    putU32(into, at, wide ? this.count + WIDE_OFFSETS : this.count);
+    this.forget();
+    return at + 4;
+  }
+
+  private forget(): void {
+    this.count = 0;
+    this.length = 0;
+    if (this.raw.length > 1024 * 1024) this.raw = new Uint8Array(16 * 1024);
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Walks over the point entries of one table.
+ *
+ * The first block comes through the cache. A cursor that walks on from block
+ * to block reads ahead, in growing chunks with one read each, and leaves the
+ * cache alone: a long scan must not push out what lookups need.
+ *
+ * @module
+ */
+import { Cursor, type EntryKind } from "../cursor.ts";
+import { copyInto } from "../encoding/bytes.ts";
+import { type Block, BlockEntry } from "./block.ts";
+import { type Handle, SECTION_TRAILER_LENGTH } from "./format.ts";
+import type { Table } from "./table.ts";
+
+/** Bytes of the first chunk that is read ahead, and of the largest. */
+const FIRST_CHUNK = 16 * 1024;
+const LARGEST_CHUNK = 256 * 1024;
+
+/** A cursor over a table. */
+export class TableCursor extends Cursor {
+  private readonly table: Table;
+  private readonly entry = new BlockEntry();
+  private readonly base: number;
+  private readonly blockCount: number;
+  private ordinal = -1;
+  private block: Block | undefined;
+  private at = 0;
+  private shared = 0;
+  private chunk = new Uint8Array(0);
+  private handles: Handle[] = [];
+  private firstHandle = 0;
+  private chunkLength: number;
+
+  /**
+   * Stands nowhere until it is moved.
+   *
+   * @param sequential Whether the whole table will be walked over, so that
+   * large chunks pay from the start.
+   */
+  constructor(table: Table, sequential: boolean) {
+    super();
+    this.table = table;
+    this.base = table.baseSequence;
+    this.blockCount = table.blockCount;
+    this.newest = table.meta.newest;
+    this.key = new Uint8Array(256);
+    this.chunkLength = sequential ? LARGEST_CHUNK : FIRST_CHUNK;
+  }
+
+  override seekToFirst(): void {
+    this.jump(0);
+    if (this.block !== undefined) this.stand(0);
+  }
+
+  override seekToLast(): void {
+    this.jump(this.blockCount - 1);
+    if (this.block !== undefined) this.stand(this.block.count - 1);
+  }
+
+  override seek(key: Uint8Array, length: number): void {
+    this.jump(this.table.findBlock(key, length));
+    if (this.block === undefined) return;
+    const at = this.block.find(key, length);
+    const index = at < 0 ? -1 - at : at;
+    if (index < this.block.count) this.stand(index);
+    else this.nextBlock();
+  }
+
+  override seekBefore(key: Uint8Array, length: number): void {
+    const ordinal = this.table.findBlock(key, length);
+    if (ordinal >= this.blockCount) return this.seekToLast();
+    this.jump(ordinal);
+    if (this.block === undefined) return;
+    const at = this.block.find(key, length);
+    const index = (at < 0 ? -1 - at : at) - 1;
+    if (index >= 0) this.stand(index);
+    else this.previousBlock();
+  }
+
+  override next(): void {
+    const block = this.block;
+    if (block !== undefined && this.at + 1 < block.count) {
+      this.stand(this.at + 1);
+    } else this.nextBlock();
+  }
+
+  override previous(): void {
+    if (this.at > 0) this.stand(this.at - 1);
+    else this.previousBlock();
+  }
+
+  override close(): void {
+    super.close();
+    this.block = undefined;
+    this.chunk = new Uint8Array(0);
+  }
+
+  private nextBlock(): void {
+    this.step(this.ordinal + 1, true);
+    if (this.block !== undefined) this.stand(0);
+  }
+
+  private previousBlock(): void {
+    this.step(this.ordinal - 1, false);
+    if (this.block !== undefined) this.stand(this.block.count - 1);
+  }
+
+  /** Goes to a block that is not next to the one before, or to none. */
+  private jump(ordinal: number): void {
+    if (ordinal < 0 || ordinal >= this.blockCount) return this.leave();
+    if (ordinal !== this.ordinal || this.block === undefined) {
+      this.enter(ordinal, this.table.block(ordinal));
+    }
+  }
+
+  /** Goes to the block next to the one before, or to none. */
+  private step(ordinal: number, forwards: boolean): void {
+    if (ordinal < 0 || ordinal >= this.blockCount) return this.leave();
+    const cached = this.table.cachedBlock(ordinal);
+    this.enter(ordinal, cached ?? this.ahead(ordinal, forwards));
+  }
+
+  private leave(): void {
+    this.valid = false;
+    this.block = undefined;
+  }
+
+  private enter(ordinal: number, block: Block): void {
+    this.ordinal = ordinal;
+    this.block = block;
+    this.value = block.bytes;
+    const shared = block.shared;
+    if (shared > this.key.length) this.key = new Uint8Array(shared * 2);
+    block.copyPrefix(this.key);
+    this.shared = shared;
+  }
+
+  /** The block from the chunk that was read ahead; reads the next chunk if it is not in there. */
+  private ahead(ordinal: number, forwards: boolean): Block {
+    const index = ordinal - this.firstHandle;
+    if (index < 0 || index >= this.handles.length) {
+      this.readChunk(ordinal, forwards);
+    }
+    const handle = this.handles[ordinal - this.firstHandle];
+    const start = handle.offset - this.handles[0].offset;
+    return this.table.blockIn(this.chunk, start, handle);
+  }
+
+  private readChunk(ordinal: number, forwards: boolean): void {
+    const handles: Handle[] = [];
+    let bytes = 0;
+    let at = ordinal;
+    do {
+      const handle = this.table.handle(at);
+      handles.push(handle);
+      bytes += handle.length + SECTION_TRAILER_LENGTH;
+      at += forwards ? 1 : -1;
+    } while (
+      bytes < this.chunkLength && at >= 0 && at < this.blockCount
+    );
+    if (!forwards) handles.reverse();
+    this.handles = handles;
+    this.firstHandle = forwards ? ordinal : at + 1;
+    if (this.chunk.length < bytes) this.chunk = new Uint8Array(bytes);
+    this.table.readRaw(this.chunk.subarray(0, bytes), handles[0].offset);
+    this.chunkLength = Math.min(LARGEST_CHUNK, this.chunkLength * 2);
+  }
+
+  private stand(at: number): void {
+    const block = this.block;
+    const entry = this.entry;
+    if (block === undefined || !entry.read(block, at)) {
+      throw this.table.badEntry(this.ordinal);
+    }
+    this.at = at;
+    const keyEnd = this.shared + entry.restLength;
+    if (keyEnd > this.key.length) this.growKey(keyEnd);
+    copyInto(
+      this.key,
+      this.shared,
+      block.bytes,
+      entry.restStart,
+      entry.restStart + entry.restLength,
+    );
+    this.valid = true;
+    this.keyEnd = keyEnd;
+    this.sequence = this.base + entry.sequence;
+    this.kind = (entry.tag & 1) as EntryKind;
+    this.valueStart = entry.valueStart;
+    this.valueEnd = entry.valueEnd;
+  }
+
+  private growKey(length: number): void {
+    const grown = new Uint8Array(length * 2);
+    grown.set(this.key.subarray(0, this.shared));
+    this.key = grown;
+  }
+}

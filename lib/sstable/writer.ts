@@ -1,0 +1,410 @@
+/**
+ * Writes one table from sorted entries.
+ *
+ * Invariants, checked on every entry:
+ * - Entries come sorted by key, then by falling sequence, without doubles.
+ * - Fragments of range tombstones come sorted and do not overlap.
+ *
+ * The table counts only once the manifest names it; until then its file is
+ * an orphan that the next open removes.
+ *
+ * @module
+ */
+import {
+  compareBytes,
+  compareRanges,
+  copyBytes,
+  copyInto,
+  EMPTY,
+  sharedPrefixLength,
+} from "../encoding/bytes.ts";
+import { putU32 } from "../encoding/fixed.ts";
+import { hashKey, keyHash } from "../encoding/hash.ts";
+import { Encoder, MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
+import type { EntryKind } from "../cursor.ts";
+import { VarveError } from "../errors.ts";
+import { type Fragment, isBeforeEnd } from "../memtable/range_tombstones.ts";
+import type { File, FileSystem } from "../runtime/runtime.ts";
+import { BlockBuilder } from "./block_builder.ts";
+import { FilterBuilder } from "./filter.ts";
+import {
+  encodeFooter,
+  type Handle,
+  SECTION_TRAILER_LENGTH,
+  sectionChecksum,
+} from "./format.ts";
+import type { TableMeta } from "./meta.ts";
+
+const BUFFER_LENGTH = 256 * 1024;
+const NOWHERE: Handle = { offset: 0, length: 0 };
+
+/** How a table is written. */
+export interface TableSettings {
+  /** Bytes that a data block aims at. */
+  readonly blockSize: number;
+  /** Bits of filter for each key. */
+  readonly bloomBitsPerKey: number;
+  /** No sequence in the table is lower. */
+  readonly baseSequence: number;
+  /** Milliseconds since 1970. */
+  readonly created: number;
+}
+
+/** Bytes on their way to a file, in large writes. */
+class Output {
+  readonly file: File;
+  buffer = new Uint8Array(BUFFER_LENGTH);
+  length = 0;
+  written = 0;
+
+  constructor(file: File) {
+    this.file = file;
+  }
+
+  get offset(): number {
+    return this.written + this.length;
+  }
+
+  /** Makes room for `count` bytes at `buffer[length...]`. */
+  reserve(count: number): void {
+    if (this.length + count <= this.buffer.length) return;
+    this.flush();
+    if (count > this.buffer.length) this.buffer = new Uint8Array(count);
+  }
+
+  flush(): void {
+    if (this.length === 0) return;
+    this.file.writeAt(this.buffer.subarray(0, this.length), this.written);
+    this.written += this.length;
+    this.length = 0;
+    if (this.buffer.length > 16 * BUFFER_LENGTH) {
+      this.buffer = new Uint8Array(BUFFER_LENGTH);
+    }
+  }
+}
+
+/** The writer of one table. */
+export class TableWriter {
+  private readonly path: string;
+  private readonly number: number;
+  private readonly settings: TableSettings;
+  private readonly files: FileSystem;
+  private readonly output: Output;
+  private readonly block = new BlockBuilder();
+  private readonly index = new BlockBuilder();
+  private readonly filter: FilterBuilder;
+  private lastKey = new Uint8Array(256);
+  private lastKeyLength = -1;
+  private lastSequence = 0;
+  private pending: Handle | undefined;
+  private dataBlocks = 0;
+  private entries = 0;
+  private tombstones = 0;
+  private olderVersions = 0;
+  private oldest = Infinity;
+  private newest = 0;
+  private keyBytes = 0;
+  private valueBytes = 0;
+  private smallest: Uint8Array | undefined;
+  private syncedBytes = 0;
+
+  /** Creates the file. */
+  constructor(
+    files: FileSystem,
+    path: string,
+    number: number,
+    settings: TableSettings,
+  ) {
+    this.files = files;
+    this.path = path;
+    this.number = number;
+    this.settings = settings;
+    this.filter = new FilterBuilder(settings.bloomBitsPerKey);
+    this.output = new Output(files.open(path, "create"));
+  }
+
+  /** Bytes of file so far. */
+  get bytes(): number {
+    return this.output.offset;
+  }
+
+  /** Bytes that reached the file and were not yet synced. */
+  get unsyncedBytes(): number {
+    return this.output.written - this.syncedBytes;
+  }
+
+  /** Syncs what reached the file, so that the last sync has little left to do. */
+  syncWritten(): void {
+    this.syncedBytes = this.output.written;
+    this.output.file.syncNow();
+  }
+
+  /** Adds an entry. */
+  add(
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    sequence: number,
+    kind: EntryKind,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+  ): void {
+    const isNew = this.checkOrder(key, keyStart, keyEnd, sequence);
+    if (this.pending !== undefined) {
+      this.indexBlock(this.separatorBefore(key, keyStart, keyEnd));
+    }
+    if (isNew) {
+      hashKey(key, keyStart, keyEnd);
+      this.filter.add(keyHash.line, keyHash.bits);
+      this.rememberKey(key, keyStart, keyEnd);
+    } else this.olderVersions++;
+    this.lastSequence = sequence;
+    const block = this.block;
+    block.add(
+      key,
+      keyStart,
+      keyEnd,
+      (valueEnd - valueStart) * 2 + kind,
+      sequence - this.settings.baseSequence,
+      value,
+      valueStart,
+      valueEnd,
+    );
+    this.entries++;
+    this.tombstones += kind;
+    this.keyBytes += keyEnd - keyStart;
+    this.valueBytes += valueEnd - valueStart;
+    if (sequence < this.oldest) this.oldest = sequence;
+    if (sequence > this.newest) this.newest = sequence;
+    const blockSize = this.settings.blockSize;
+    if (block.size >= blockSize && block.size - block.saving() >= blockSize) {
+      this.endBlock();
+    }
+  }
+
+  /** Throws unless the entry belongs behind the last one; returns whether its key is new. */
+  private checkOrder(
+    key: Uint8Array,
+    start: number,
+    end: number,
+    sequence: number,
+  ): boolean {
+    if (this.lastKeyLength < 0) return true;
+    const order = compareRanges(
+      this.lastKey,
+      0,
+      this.lastKeyLength,
+      key,
+      start,
+      end,
+    );
+    if (order > 0 || (order === 0 && sequence >= this.lastSequence)) {
+      throw new VarveError(
+        "CORRUPTION",
+        `entries of ${this.path} came out of order`,
+      );
+    }
+    return order < 0;
+  }
+
+  private rememberKey(key: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    if (length > this.lastKey.length) this.lastKey = new Uint8Array(length * 2);
+    copyInto(this.lastKey, 0, key, start, end);
+    this.lastKeyLength = length;
+    this.smallest ??= copyBytes(key, start, end);
+  }
+
+  private endBlock(): void {
+    this.pending = this.writeBlock(this.block);
+    this.dataBlocks++;
+  }
+
+  private writeBlock(block: BlockBuilder): Handle {
+    const output = this.output;
+    output.reserve(block.size + SECTION_TRAILER_LENGTH);
+    const start = output.length;
+    const end = block.finish(output.buffer, start);
+    return this.endSection(start, end);
+  }
+
+  private writeSection(content: Uint8Array): Handle {
+    const output = this.output;
+    output.reserve(content.length + SECTION_TRAILER_LENGTH);
+    const start = output.length;
+    output.buffer.set(content, start);
+    return this.endSection(start, start + content.length);
+  }
+
+  /** Puts the trailer behind the content at `buffer[start, end)`. */
+  private endSection(start: number, end: number): Handle {
+    const { buffer, offset } = this.output;
+    buffer[end] = 0;
+    const sum = sectionChecksum(buffer, start, end + 1, this.number, offset);
+    putU32(buffer, end + 1, sum);
+    this.output.length = end + SECTION_TRAILER_LENGTH;
+    return { offset, length: end - start };
+  }
+
+  /** The shortest byte string at or after the last key and before `key`. */
+  private separatorBefore(
+    key: Uint8Array,
+    start: number,
+    end: number,
+  ): Uint8Array {
+    const last = this.lastKey;
+    const length = this.lastKeyLength;
+    const shared = sharedPrefixLength(last, 0, length, key, start, end);
+    if (shared < length && start + shared < end) {
+      if (last[shared] + 1 < key[start + shared]) {
+        const separator = copyBytes(last, 0, shared + 1);
+        separator[shared]++;
+        return separator;
+      }
+      for (let i = shared + 1; i < length - 1; i++) {
+        if (last[i] === 0xff) continue;
+        const separator = copyBytes(last, 0, i + 1);
+        separator[i]++;
+        return separator;
+      }
+    }
+    return copyBytes(last, 0, length);
+  }
+
+  private indexBlock(separator: Uint8Array): void {
+    const handle = this.pending ?? NOWHERE;
+    const value = new Uint8Array(2 * MAX_VARINT_LENGTH);
+    const at = putVarint(value, 0, handle.offset);
+    const end = putVarint(value, at, handle.length);
+    this.index.add(separator, 0, separator.length, end * 2, 0, value, 0, end);
+    this.pending = undefined;
+  }
+
+  /**
+   * Writes everything but the entries, syncs the file and closes it.
+   *
+   * @param fragments The table's range tombstones.
+   * @returns What the manifest is to say; `undefined` if the table would be
+   * empty: its file is removed.
+   */
+  finish(fragments: readonly Fragment[]): TableMeta | undefined {
+    if (this.block.count > 0) this.endBlock();
+    if (this.pending !== undefined) {
+      this.indexBlock(copyBytes(this.lastKey, 0, this.lastKeyLength));
+    }
+    if (this.entries === 0 && fragments.length === 0) {
+      this.abandon();
+      return undefined;
+    }
+    for (const { sequences } of fragments) {
+      this.oldest = Math.min(this.oldest, sequences[0]);
+      this.newest = Math.max(this.newest, sequences[sequences.length - 1]);
+    }
+    this.writeTail(fragments);
+    this.output.flush();
+    this.output.file.syncNow();
+    this.output.file.close();
+    return this.meta(fragments);
+  }
+
+  private writeTail(fragments: readonly Fragment[]): void {
+    const filter = this.filter.finish();
+    const footer = encodeFooter({
+      filter: filter === undefined ? NOWHERE : this.writeSection(filter),
+      ranges: fragments.length === 0
+        ? NOWHERE
+        : this.writeSection(this.encodeFragments(fragments)),
+      index: this.entries === 0 ? NOWHERE : this.writeBlock(this.index),
+      properties: this.writeSection(this.encodeProperties(fragments.length)),
+      number: this.number,
+      baseSequence: this.settings.baseSequence,
+    });
+    this.output.reserve(footer.length);
+    this.output.buffer.set(footer, this.output.length);
+    this.output.length += footer.length;
+  }
+
+  private encodeFragments(fragments: readonly Fragment[]): Uint8Array {
+    const encoder = new Encoder().varint(fragments.length);
+    let last: Fragment | undefined;
+    for (const fragment of fragments) {
+      const { start, end, sequences } = fragment;
+      const apart = last === undefined ||
+        (last.end.length > 0 && compareBytes(last.end, start) <= 0);
+      if (!apart || !isBeforeEnd(start, 0, start.length, end)) {
+        throw new VarveError(
+          "CORRUPTION",
+          `range tombstones of ${this.path} overlap`,
+        );
+      }
+      last = fragment;
+      encoder.sized(start).sized(end).varint(sequences.length);
+      for (const sequence of sequences) {
+        encoder.varint(sequence - this.settings.baseSequence);
+      }
+    }
+    return encoder.finish();
+  }
+
+  private encodeProperties(rangeTombstones: number): Uint8Array {
+    const values = [
+      this.entries,
+      this.tombstones,
+      rangeTombstones,
+      this.dataBlocks,
+      this.oldest,
+      this.newest,
+      this.keyBytes,
+      this.valueBytes,
+      this.settings.created,
+      this.olderVersions,
+    ];
+    const encoder = new Encoder().varint(values.length);
+    values.forEach((value, i) => encoder.varint(i + 1).varint(value));
+    return encoder.finish();
+  }
+
+  private meta(fragments: readonly Fragment[]): TableMeta {
+    let smallest = this.smallest;
+    let largest: Uint8Array = copyBytes(
+      this.lastKey,
+      0,
+      Math.max(0, this.lastKeyLength),
+    );
+    let unbounded = false;
+    if (fragments.length > 0) {
+      const first = fragments[0].start;
+      const end = fragments[fragments.length - 1].end;
+      if (smallest === undefined || compareBytes(first, smallest) < 0) {
+        smallest = first;
+      }
+      if (end.length === 0) unbounded = true;
+      else if (compareBytes(end, largest) > 0) largest = end;
+    }
+    return {
+      number: this.number,
+      size: this.output.written,
+      entries: this.entries,
+      tombstones: this.tombstones,
+      olderVersions: this.olderVersions,
+      rangeTombstones: fragments.length,
+      oldest: this.oldest,
+      newest: this.newest,
+      created: this.settings.created,
+      smallest: smallest ?? EMPTY,
+      largest: unbounded ? EMPTY : largest,
+      unbounded,
+    };
+  }
+
+  /** Closes the file and removes it. */
+  abandon(): void {
+    this.output.file.close();
+    try {
+      this.files.remove(this.path);
+    } catch {
+      // An orphan: the next open removes it. What made the job fail matters more.
+    }
+  }
+}

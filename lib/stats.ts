@@ -1,0 +1,107 @@
+/**
+ * Gathers the statistics of an open database as plain data.
+ *
+ * @module
+ */
+import type { LaneCounters } from "./compaction/maintenance.ts";
+import type { TableMeta } from "./sstable/meta.ts";
+import type { Table, TableContext } from "./sstable/table.ts";
+import type { JobStats, LevelStats, Stats } from "./types.ts";
+import type { Tree } from "./write/tree.ts";
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  let total = 0;
+  for (const item of items) total += of(item);
+  return total;
+}
+
+function levelStats(tables: readonly Table[]): LevelStats {
+  const of = (field: (meta: TableMeta) => number) =>
+    sum(tables, (table) => field(table.meta));
+  return {
+    tables: tables.length,
+    bytes: of((meta) => meta.size),
+    entries: of((meta) => meta.entries),
+    tombstones: of((meta) => meta.tombstones),
+    rangeTombstones: of((meta) => meta.rangeTombstones),
+  };
+}
+
+function jobStats(counters: LaneCounters): JobStats {
+  const { runs, bytesRead, bytesWritten, seconds } = counters;
+  return { runs, bytesRead, bytesWritten, seconds };
+}
+
+/** Entries for each entry that is live, where each tombstone hides one and older versions are dead. */
+function spaceAmplification(metas: readonly TableMeta[]): number {
+  const entries = sum(metas, (meta) => meta.entries);
+  const dead = sum(
+    metas,
+    (meta) => meta.olderVersions + 2 * meta.tombstones,
+  );
+  return entries === 0 ? 1 : entries / Math.max(1, entries - dead);
+}
+
+function describe(failure: unknown): string | undefined {
+  if (failure === undefined) return undefined;
+  return failure instanceof Error ? failure.message : String(failure);
+}
+
+/** What an open database tells of itself. */
+export function makeStats(
+  tree: Tree,
+  context: TableContext,
+  openScans: number,
+): Stats {
+  const { versions, maintenance, commits, options } = tree;
+  const { cache, counters } = context;
+  const version = versions.current;
+  const metas = version.tables.map((table) => table.meta);
+  const memtables = [tree.activeMemtable, ...tree.frozen];
+  const written = tree.finishedLogBytes + tree.logBytes +
+    maintenance.flushes.bytesWritten + maintenance.compactions.bytesWritten;
+  const { background } = options.compaction;
+  return {
+    frozenCount: tree.frozen.length,
+    tableCount: metas.length,
+    totalTableBytes: sum(metas, (meta) => meta.size),
+    tableSizes: metas.map((meta) => meta.size),
+    levels: version.levels.map(levelStats),
+    memtable: {
+      bytes: sum(memtables, (memtable) => memtable.bytes),
+      entries: sum(memtables, (memtable) => memtable.entries),
+      tombstones: sum(memtables, (memtable) => memtable.tombstones),
+      rangeTombstones: sum(memtables, (memtable) => memtable.rangeTombstones),
+    },
+    lastSequence: tree.lastSequence,
+    wal: {
+      files: versions.logs.length,
+      bytes: versions.sealedLogBytes + tree.logBytes,
+      syncs: commits.syncs,
+      commits: commits.commits,
+      commitsPerSync: commits.syncs === 0 ? 0 : commits.commits / commits.syncs,
+      lostTailBytes: tree.lostTailBytes,
+    },
+    cache: {
+      hits: cache.hits,
+      misses: cache.misses,
+      bytes: cache.bytes,
+      capacity: cache.capacity,
+    },
+    bloom: {
+      checks: counters.bloomChecks,
+      skips: counters.bloomSkips,
+      falsePositives: counters.falsePositives,
+    },
+    blockReads: counters.blockReads,
+    flush: jobStats(maintenance.flushes),
+    compaction: jobStats(maintenance.compactions),
+    writeAmplification: tree.userBytes === 0 ? 0 : written / tree.userBytes,
+    spaceAmplification: spaceAmplification(metas),
+    stalls: { ...tree.stalls },
+    background: background === "off" ? "off" : "inline",
+    openSnapshots: tree.snapshotCount,
+    openScans,
+    lastError: describe(tree.health.failure ?? maintenance.lastError),
+  };
+}

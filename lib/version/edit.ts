@@ -1,0 +1,143 @@
+/**
+ * Edits: what changes the tree, and how a manifest writes it down.
+ *
+ * ```
+ * edit    fields until the end, each a tag byte and its varints:
+ *         1  next file number
+ *         2  last sequence
+ *         3  table added: level, number, size, entries, tombstones, older
+ *            versions, fragments of range tombstones, lowest and highest sequence, created (ms),
+ *            flags (1: a range tombstone has no end), then smallest and
+ *            largest key, each a length and bytes
+ *         4  table removed: number
+ *         5  log added: number
+ *         6  log sealed: number, length, last sequence
+ *         7  log removed: number
+ * ```
+ *
+ * An edit is applied wholly or not at all. The first edit of a manifest is
+ * applied to nothing and so says everything.
+ *
+ * @module
+ */
+import { Decoder, Encoder } from "../encoding/varint.ts";
+import type { TableMeta } from "../sstable/meta.ts";
+import type { LogSeal } from "../wal/reader.ts";
+
+/** A table that an edit adds. */
+export interface AddedTable {
+  /** The level that it goes to. */
+  readonly level: number;
+  /** The table. */
+  readonly table: TableMeta;
+}
+
+/** A log whose end an edit makes known. */
+export interface SealedLog extends LogSeal {
+  /** The log. */
+  readonly number: number;
+}
+
+/** A change of the tree. */
+export interface Edit {
+  /** Every file number from here on is unused. */
+  readonly nextFileNumber?: number;
+  /** No sequence above was in tables or sealed logs. */
+  readonly lastSequence?: number;
+  /** Tables added. */
+  readonly addTables?: readonly AddedTable[];
+  /** Numbers of tables removed. */
+  readonly removeTables?: readonly number[];
+  /** Numbers of logs added. */
+  readonly addLogs?: readonly number[];
+  /** Logs sealed. */
+  readonly sealLogs?: readonly SealedLog[];
+  /** Numbers of logs removed. */
+  readonly removeLogs?: readonly number[];
+}
+
+const UNBOUNDED = 1;
+
+/** The bytes of an edit. */
+export function encodeEdit(edit: Edit): Uint8Array {
+  const encoder = new Encoder();
+  if (edit.nextFileNumber !== undefined) {
+    encoder.byte(1).varint(edit.nextFileNumber);
+  }
+  if (edit.lastSequence !== undefined) {
+    encoder.byte(2).varint(edit.lastSequence);
+  }
+  for (const { level, table } of edit.addTables ?? []) {
+    encoder.byte(3).varint(level).varint(table.number).varint(table.size)
+      .varint(table.entries).varint(table.tombstones)
+      .varint(table.olderVersions)
+      .varint(table.rangeTombstones).varint(table.oldest)
+      .varint(table.newest).varint(table.created)
+      .varint(table.unbounded ? UNBOUNDED : 0)
+      .sized(table.smallest).sized(table.largest);
+  }
+  for (const number of edit.removeTables ?? []) encoder.byte(4).varint(number);
+  for (const number of edit.addLogs ?? []) encoder.byte(5).varint(number);
+  for (const { number, length, lastSequence } of edit.sealLogs ?? []) {
+    encoder.byte(6).varint(number).varint(length).varint(lastSequence);
+  }
+  for (const number of edit.removeLogs ?? []) encoder.byte(7).varint(number);
+  return encoder.finish();
+}
+
+function decodeTable(decoder: Decoder): AddedTable {
+  const level = decoder.varint();
+  const table = {
+    number: decoder.varint(),
+    size: decoder.varint(),
+    entries: decoder.varint(),
+    tombstones: decoder.varint(),
+    olderVersions: decoder.varint(),
+    rangeTombstones: decoder.varint(),
+    oldest: decoder.varint(),
+    newest: decoder.varint(),
+    created: decoder.varint(),
+    unbounded: decoder.varint() === UNBOUNDED,
+    smallest: decoder.sized(),
+    largest: decoder.sized(),
+  };
+  return { level, table };
+}
+
+/** The edit that bytes say; `undefined` if they say none. */
+export function decodeEdit(bytes: Uint8Array): Edit | undefined {
+  const decoder = new Decoder(bytes, 0, bytes.length);
+  let nextFileNumber: number | undefined;
+  let lastSequence: number | undefined;
+  const addTables: AddedTable[] = [];
+  const removeTables: number[] = [];
+  const addLogs: number[] = [];
+  const sealLogs: SealedLog[] = [];
+  const removeLogs: number[] = [];
+  while (decoder.position < bytes.length && !decoder.failed) {
+    const tag = decoder.byte();
+    if (tag === 1) nextFileNumber = decoder.varint();
+    else if (tag === 2) lastSequence = decoder.varint();
+    else if (tag === 3) addTables.push(decodeTable(decoder));
+    else if (tag === 4) removeTables.push(decoder.varint());
+    else if (tag === 5) addLogs.push(decoder.varint());
+    else if (tag === 6) {
+      sealLogs.push({
+        number: decoder.varint(),
+        length: decoder.varint(),
+        lastSequence: decoder.varint(),
+      });
+    } else if (tag === 7) removeLogs.push(decoder.varint());
+    else return undefined;
+  }
+  if (decoder.failed) return undefined;
+  return {
+    ...(nextFileNumber === undefined ? {} : { nextFileNumber }),
+    ...(lastSequence === undefined ? {} : { lastSequence }),
+    addTables,
+    removeTables,
+    addLogs,
+    sealLogs,
+    removeLogs,
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * The manifest: a log of edits.
+ *
+ * ```
+ * file    8  magic "varveman"
+ *         4  format version, 1
+ *         6  number of this manifest
+ *         2  zero
+ *         4  checksum of the 20 bytes above
+ *         then records without gaps
+ *
+ * record  4  checksum of everything below, seeded with (manifest number,
+ *            offset of the record)
+ *         4  length of the edit
+ *         n  edit; see edit.ts
+ * ```
+ *
+ * A record is synced before anything that it allows is done: before a write
+ * is accepted in a log that it adds, before a file that it makes superfluous
+ * is removed. So a record torn by a crash at the end says nothing that
+ * happened, and is left out; whether that was so, and not damage, is proven
+ * by every file that the rest names being there.
+ *
+ * CURRENT says how long the first record made the file: a manifest is never
+ * legitimately shorter.
+ *
+ * @module
+ */
+import { placeSeed } from "../encoding/checksum.ts";
+import { getU32, getU48, putU32, putU48 } from "../encoding/fixed.ts";
+import { corruption } from "../errors.ts";
+import { checksum } from "../runtime/checksum.ts";
+import type { File, FileSystem } from "../runtime/runtime.ts";
+import { readWhole } from "../wal/reader.ts";
+import { decodeEdit, type Edit, encodeEdit } from "./edit.ts";
+import { TreeState } from "./state.ts";
+
+const MAGIC = [0x76, 0x61, 0x72, 0x76, 0x65, 0x6d, 0x61, 0x6e];
+const VERSION = 1;
+const HEADER_LENGTH = 24;
+const RECORD_HEADER_LENGTH = 8;
+
+function recordChecksum(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  number: number,
+  offset: number,
+): number {
+  return checksum(bytes.subarray(start + 4, end), placeSeed(number, offset));
+}
+
+/** Appends edits to one manifest. After an error nothing more may be appended. */
+export class ManifestWriter {
+  /** The number of the manifest. */
+  readonly number: number;
+  private readonly file: File;
+  private end = HEADER_LENGTH;
+
+  /** Creates the file with its header; nothing is synced before the first {@linkcode append}. */
+  constructor(files: FileSystem, path: string, number: number) {
+    this.number = number;
+    const header = new Uint8Array(HEADER_LENGTH);
+    header.set(MAGIC);
+    putU32(header, 8, VERSION);
+    putU48(header, 12, number);
+    putU32(header, 20, checksum(header.subarray(0, 20), 0));
+    this.file = files.open(path, "create");
+    this.file.writeAt(header, 0);
+  }
+
+  /** Bytes of the file. */
+  get bytes(): number {
+    return this.end;
+  }
+
+  /** Appends an edit and syncs. */
+  append(edit: Edit): void {
+    const payload = encodeEdit(edit);
+    const record = new Uint8Array(RECORD_HEADER_LENGTH + payload.length);
+    putU32(record, 4, payload.length);
+    record.set(payload, RECORD_HEADER_LENGTH);
+    putU32(
+      record,
+      0,
+      recordChecksum(record, 0, record.length, this.number, this.end),
+    );
+    this.file.writeAt(record, this.end);
+    this.file.syncNow();
+    this.end += record.length;
+  }
+
+  /** Closes the file. */
+  close(): void {
+    this.file.close();
+  }
+}
+
+/** What a manifest was read to say. */
+export interface ManifestContent {
+  /** The tree. */
+  readonly state: TreeState;
+  /** Bytes at the end that are no whole record: torn, or damaged. */
+  readonly tornBytes: number;
+  /** Where the whole records end. */
+  readonly end: number;
+}
+
+/**
+ * Reads a manifest.
+ *
+ * @param snapshotLength How long its first record made it, if CURRENT says so.
+ * @throws `CORRUPTION` for whatever cannot be a torn last record.
+ */
+export function readManifest(
+  files: FileSystem,
+  path: string,
+  number: number,
+  snapshotLength: number,
+): ManifestContent {
+  const bytes = readWhole(files, path);
+  checkHeader(bytes, path, number);
+  const state = new TreeState();
+  let offset = HEADER_LENGTH;
+  while (offset < bytes.length) {
+    const end = recordEnd(bytes, offset, number);
+    if (end === undefined) break;
+    const edit = decodeEdit(
+      bytes.subarray(offset + RECORD_HEADER_LENGTH, end),
+    );
+    const misfit = edit === undefined ? "cannot be read" : state.apply(edit);
+    if (misfit !== undefined) {
+      throw corruption(path, offset, "an edit that fits", `one that ${misfit}`);
+    }
+    offset = end;
+  }
+  if (offset < snapshotLength) {
+    throw corruption(
+      path,
+      offset,
+      `whole records up to ${snapshotLength}, as CURRENT says`,
+      "none here",
+    );
+  }
+  for (let later = offset + 1; later < bytes.length; later++) {
+    if (recordEnd(bytes, later, number) !== undefined) {
+      throw corruption(
+        path,
+        offset,
+        `a whole record, for there is one at ${later}`,
+        "none",
+      );
+    }
+  }
+  return { state, tornBytes: bytes.length - offset, end: offset };
+}
+
+function checkHeader(bytes: Uint8Array, path: string, number: number): void {
+  const whole = bytes.length >= HEADER_LENGTH &&
+    MAGIC.every((byte, i) => bytes[i] === byte) &&
+    getU32(bytes, 20) === checksum(bytes.subarray(0, 20), 0);
+  if (!whole) throw corruption(path, 0, "the header of a manifest", "another");
+  const version = getU32(bytes, 8);
+  if (version !== VERSION || getU48(bytes, 12) !== number) {
+    throw corruption(
+      path,
+      8,
+      `manifest ${number} of format version ${VERSION}`,
+      `manifest ${getU48(bytes, 12)} of version ${version}`,
+    );
+  }
+}
+
+/** Where the whole record at `offset` ends; `undefined` if there is none. */
+function recordEnd(
+  bytes: Uint8Array,
+  offset: number,
+  number: number,
+): number | undefined {
+  if (offset + RECORD_HEADER_LENGTH > bytes.length) return undefined;
+  const length = getU32(bytes, offset + 4);
+  const end = offset + RECORD_HEADER_LENGTH + length;
+  if (length === 0 || end > bytes.length) return undefined;
+  const sum = recordChecksum(bytes, offset, end, number, offset);
+  return getU32(bytes, offset) === sum ? end : undefined;
+}

@@ -1,0 +1,74 @@
+/**
+ * What a manifest says, edit by edit: the tree as plain data.
+ *
+ * Invariant: an edit that does not fit the state (adds what is there, removes
+ * what is not) is damage, never patched over.
+ *
+ * @module
+ */
+import type { TableMeta } from "../sstable/meta.ts";
+import type { LogSeal } from "../wal/reader.ts";
+import type { AddedTable, Edit, SealedLog } from "./edit.ts";
+
+/** The tree as a manifest knows it. */
+export class TreeState {
+  /** Every file number from here on is unused. */
+  nextFileNumber = 1;
+  /** No sequence above was in tables or sealed logs. */
+  lastSequence = 0;
+  /** Tables by number. */
+  readonly tables: Map<number, AddedTable> = new Map();
+  /** Logs by number, with their ends where known. */
+  readonly logs: Map<number, LogSeal | undefined> = new Map();
+
+  /**
+   * Applies an edit.
+   *
+   * @returns What does not fit; `undefined` if all does.
+   */
+  apply(edit: Edit): string | undefined {
+    for (const number of edit.removeTables ?? []) {
+      if (!this.tables.delete(number)) return `removes table ${number}`;
+    }
+    for (const added of edit.addTables ?? []) {
+      if (this.tables.has(added.table.number)) {
+        return `adds table ${added.table.number} again`;
+      }
+      this.tables.set(added.table.number, added);
+    }
+    for (const number of edit.addLogs ?? []) {
+      if (this.logs.has(number)) return `adds log ${number} again`;
+      this.logs.set(number, undefined);
+    }
+    for (const { number, length, lastSequence } of edit.sealLogs ?? []) {
+      if (!this.logs.has(number)) return `seals log ${number}`;
+      this.logs.set(number, { length, lastSequence });
+    }
+    for (const number of edit.removeLogs ?? []) {
+      if (!this.logs.delete(number)) return `removes log ${number}`;
+    }
+    this.nextFileNumber = edit.nextFileNumber ?? this.nextFileNumber;
+    this.lastSequence = edit.lastSequence ?? this.lastSequence;
+    return undefined;
+  }
+
+  /** The edit that makes this state out of nothing. */
+  snapshot(): Edit {
+    const sealLogs: SealedLog[] = [];
+    for (const [number, seal] of this.logs) {
+      if (seal !== undefined) sealLogs.push({ number, ...seal });
+    }
+    return {
+      nextFileNumber: this.nextFileNumber,
+      lastSequence: this.lastSequence,
+      addTables: [...this.tables.values()],
+      addLogs: [...this.logs.keys()],
+      sealLogs,
+    };
+  }
+
+  /** The tables, without their levels. */
+  metas(): TableMeta[] {
+    return [...this.tables.values()].map((added) => added.table);
+  }
+}

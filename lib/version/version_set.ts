@@ -1,0 +1,191 @@
+/**
+ * The only one that changes which files make up the tree.
+ *
+ * Invariants:
+ * - An edit is durable in the manifest before it shows in {@linkcode
+ *   VersionSet.current} and before any file that it makes superfluous goes.
+ * - File numbers are given once.
+ * - After a failed append or sync nothing more is written or removed: the
+ *   edit may turn up after a crash, and then every file must still be there.
+ *   The caller latches the handle; this class refuses on its own too.
+ *
+ * @module
+ */
+import { VarveError } from "../errors.ts";
+import type { FileSystem } from "../runtime/runtime.ts";
+import { Table, type TableContext } from "../sstable/table.ts";
+import { writeCurrent } from "./current.ts";
+import type { Edit } from "./edit.ts";
+import { fileName } from "./files.ts";
+import { ManifestWriter } from "./manifest.ts";
+import type { TreeState } from "./state.ts";
+import { Version } from "./version.ts";
+
+/** A manifest that outgrows this and twice its first record is written afresh. */
+const ROOMY_MANIFEST = 1024 * 1024;
+
+/** The tree's files and their manifest. */
+export class VersionSet {
+  /** The directory of the database. */
+  readonly directory: string;
+  private readonly files: FileSystem;
+  private readonly context: TableContext;
+  private readonly state: TreeState;
+  private readonly tables = new Map<number, Table>();
+  private manifest: ManifestWriter | undefined;
+  private snapshotLength = 0;
+  private failed = false;
+  private version: Version;
+
+  /** The tree of `state`. Nothing is written before {@linkcode install}. */
+  constructor(directory: string, state: TreeState, context: TableContext) {
+    this.directory = directory;
+    this.files = context.files;
+    this.context = context;
+    this.state = state;
+    for (const { table } of state.tables.values()) {
+      this.tables.set(
+        table.number,
+        new Table(table, this.path("table", table.number), context),
+      );
+    }
+    this.version = this.makeVersion();
+  }
+
+  /** The path of a numbered file. */
+  path(kind: "log" | "table" | "manifest", number: number): string {
+    return `${this.directory}/${fileName(kind, number)}`;
+  }
+
+  /** The tables as of now. */
+  get current(): Version {
+    return this.version;
+  }
+
+  /** Numbers of the logs that a recovery would replay, ascending. */
+  get logs(): number[] {
+    return [...this.state.logs.keys()].sort((a, b) => a - b);
+  }
+
+  /** Bytes of the sealed logs. */
+  get sealedLogBytes(): number {
+    let bytes = 0;
+    for (const seal of this.state.logs.values()) bytes += seal?.length ?? 0;
+    return bytes;
+  }
+
+  /** A file number that was never given. */
+  newFileNumber(): number {
+    return this.state.nextFileNumber++;
+  }
+
+  /** Writes a fresh manifest with `edit` applied and makes CURRENT name it. */
+  install(edit: Edit): void {
+    this.guard(() => {
+      const number = this.newFileNumber();
+      const misfit = this.state.apply(edit);
+      if (misfit !== undefined) {
+        throw new VarveError("CORRUPTION", `an edit ${misfit}`);
+      }
+      const path = this.path("manifest", number);
+      const manifest = new ManifestWriter(this.files, path, number);
+      manifest.append(this.state.snapshot());
+      this.files.syncDirectory(this.directory);
+      this.snapshotLength = manifest.bytes;
+      writeCurrent(this.files, this.directory, {
+        manifest: number,
+        snapshotLength: manifest.bytes,
+      });
+      const old = this.manifest;
+      this.manifest = manifest;
+      if (old !== undefined) {
+        old.close();
+        this.removeFile(this.path("manifest", old.number));
+      }
+    });
+  }
+
+  /**
+   * Makes an edit durable and then true.
+   *
+   * @throws whatever the manifest's write or sync threw; the tree is as before.
+   */
+  commit(edit: Edit): void {
+    const manifest = this.manifest;
+    if (manifest === undefined) {
+      throw new VarveError("CLOSED", `${this.directory} has no open manifest`);
+    }
+    this.guard(() =>
+      manifest.append({ ...edit, nextFileNumber: this.state.nextFileNumber })
+    );
+    const misfit = this.state.apply(edit);
+    if (misfit !== undefined) {
+      throw new VarveError("CORRUPTION", `an edit ${misfit}`);
+    }
+    this.showTables(edit);
+    for (const number of edit.removeLogs ?? []) {
+      this.removeFile(this.path("log", number));
+    }
+    if (manifest.bytes > ROOMY_MANIFEST + 2 * this.snapshotLength) {
+      this.install({});
+    }
+  }
+
+  private guard(write: () => void): void {
+    if (this.failed) {
+      throw new VarveError(
+        "READ_ONLY",
+        `an earlier write of the manifest of ${this.directory} failed`,
+      );
+    }
+    this.failed = true;
+    write();
+    this.failed = false;
+  }
+
+  private showTables(edit: Edit): void {
+    if (edit.addTables === undefined && edit.removeTables === undefined) return;
+    for (const { table } of edit.addTables ?? []) {
+      this.tables.set(
+        table.number,
+        new Table(table, this.path("table", table.number), this.context),
+      );
+    }
+    for (const number of edit.removeTables ?? []) {
+      const table = this.tables.get(number);
+      this.tables.delete(number);
+      table?.retire(() => this.removeFile(this.path("table", number)));
+    }
+    const old = this.version;
+    this.version = this.makeVersion();
+    old.release();
+  }
+
+  private makeVersion(): Version {
+    const levels: Table[][] = [];
+    for (const { level, table } of this.state.tables.values()) {
+      while (levels.length <= level) levels.push([]);
+      const reader = this.tables.get(table.number);
+      if (reader !== undefined) levels[level].push(reader);
+    }
+    return new Version(levels);
+  }
+
+  /** Removes a file that no version names. */
+  private removeFile(path: string): void {
+    if (this.failed) return;
+    try {
+      this.files.remove(path);
+    } catch {
+      // It is superfluous, and the next open tries again: not worth failing for.
+    }
+  }
+
+  /** Closes every file. */
+  close(): void {
+    this.manifest?.close();
+    this.manifest = undefined;
+    for (const table of this.tables.values()) table.close();
+    this.failed = true;
+  }
+}

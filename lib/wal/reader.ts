@@ -1,0 +1,240 @@
+/**
+ * Reads a log back: every whole group in order, then the verdict on its end.
+ *
+ * Invariants:
+ * - A read error is an error, never the end of the log.
+ * - A sealed log (the manifest knows its length) must be whole up to there;
+ *   what lies behind is ignored. Only the one log that is not sealed may end
+ *   in a lost tail.
+ *
+ * @module
+ */
+import { getU32, getU48 } from "../encoding/fixed.ts";
+import { Decoder } from "../encoding/varint.ts";
+import { corruption } from "../errors.ts";
+import type { FileSystem } from "../runtime/runtime.ts";
+import {
+  decodeLogHeader,
+  GROUP_HEADER_LENGTH,
+  groupChecksum,
+  LOG_DELETE_RANGE,
+  LOG_HEADER_LENGTH,
+  type LogHeader,
+} from "./format.ts";
+
+/** What is known of the end of a log that is no longer written. */
+export interface LogSeal {
+  /** Its trusted bytes. */
+  readonly length: number;
+  /** The last sequence in it, or before it if it is empty. */
+  readonly lastSequence: number;
+}
+
+/** Takes the operations of a log. The arrays are views of the log's buffer. */
+export interface LogSink {
+  /** A put or delete. */
+  entry(
+    sequence: number,
+    kind: 0 | 1,
+    key: Uint8Array,
+    value: Uint8Array,
+  ): void;
+  /** A deleteRange. */
+  range(sequence: number, start: Uint8Array, end: Uint8Array): void;
+}
+
+/** What a replay found. */
+export interface LogReplay {
+  /** The log's header. */
+  readonly header: LogHeader;
+  /** Where the log ends, as a seal for the next manifest. */
+  readonly seal: LogSeal;
+  /** Bytes behind the end that were lost. */
+  readonly lostTailBytes: number;
+}
+
+/** Reads a whole file. */
+export function readWhole(files: FileSystem, path: string): Uint8Array {
+  const file = files.open(path, "read");
+  try {
+    const bytes = new Uint8Array(file.size());
+    const read = file.readAt(bytes, 0);
+    if (read !== bytes.length) {
+      throw corruption(path, read, `${bytes.length} bytes`, `${read} bytes`);
+    }
+    return bytes;
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * Replays a log into `sink`.
+ *
+ * @param seal What the manifest says of its end; `undefined` for the newest.
+ * @throws `CORRUPTION` for damage that cannot be a lost tail.
+ */
+export function replayLog(
+  files: FileSystem,
+  path: string,
+  number: number,
+  seal: LogSeal | undefined,
+  sink: LogSink,
+): LogReplay {
+  const bytes = readWhole(files, path);
+  const header = checkHeader(bytes, path, number);
+  if (seal !== undefined && bytes.length < seal.length) {
+    throw corruption(
+      path,
+      bytes.length,
+      `a log of ${seal.length} bytes`,
+      `one cut at ${bytes.length}`,
+    );
+  }
+  const limit = seal?.length ?? bytes.length;
+  let offset = LOG_HEADER_LENGTH;
+  let lastSequence = header.lastSequenceBefore;
+  while (offset < limit) {
+    const fault = groupFault(bytes, offset, limit, number, lastSequence);
+    if (fault !== undefined) {
+      judgeEnd(bytes, path, number, offset, seal, fault);
+      break;
+    }
+    const end = groupEnd(bytes, offset);
+    lastSequence = replayGroup(bytes, path, offset, end, sink);
+    offset = end;
+  }
+  if (seal !== undefined && lastSequence !== seal.lastSequence) {
+    throw corruption(
+      path,
+      offset,
+      `last sequence ${seal.lastSequence}`,
+      `${lastSequence}`,
+    );
+  }
+  return {
+    header,
+    seal: { length: offset, lastSequence },
+    lostTailBytes: limit - offset,
+  };
+}
+
+function checkHeader(
+  bytes: Uint8Array,
+  path: string,
+  number: number,
+): LogHeader {
+  const header = decodeLogHeader(bytes);
+  if (typeof header === "string") {
+    throw corruption(path, 0, "the header of a log", header);
+  }
+  if (header.number !== number) {
+    throw corruption(path, 12, `log ${number}`, `log ${header.number}`);
+  }
+  return header;
+}
+
+function groupEnd(bytes: Uint8Array, offset: number): number {
+  return offset + GROUP_HEADER_LENGTH + getU32(bytes, offset + 4);
+}
+
+/** What is wrong with the group at `offset`; `undefined` if nothing is. */
+function groupFault(
+  bytes: Uint8Array,
+  offset: number,
+  limit: number,
+  number: number,
+  lastSequence: number,
+): string | undefined {
+  if (offset + GROUP_HEADER_LENGTH > limit) return "the start of one";
+  const end = groupEnd(bytes, offset);
+  if (end > limit) return "a length that goes past the end";
+  if (
+    getU32(bytes, offset) !== groupChecksum(bytes, offset, end, number, offset)
+  ) return "a checksum that does not match";
+  const first = getU48(bytes, offset + 8);
+  if (first !== lastSequence + 1) {
+    return `sequence ${first} after ${lastSequence}`;
+  }
+  return undefined;
+}
+
+/** Throws unless a bad group at `offset` can be the start of a lost tail. */
+function judgeEnd(
+  bytes: Uint8Array,
+  path: string,
+  number: number,
+  offset: number,
+  seal: LogSeal | undefined,
+  fault: string,
+): void {
+  if (seal !== undefined) {
+    throw corruption(path, offset, "a whole group", fault);
+  }
+  const mark = highestMark(bytes, offset + 1, number);
+  if (mark > offset) {
+    throw corruption(
+      path,
+      offset,
+      `a whole group, for the log was synced up to ${mark}`,
+      fault,
+    );
+  }
+}
+
+/** The highest synced mark of any whole group that starts at or after `from`. */
+function highestMark(bytes: Uint8Array, from: number, number: number): number {
+  let highest = 0;
+  const last = bytes.length - GROUP_HEADER_LENGTH;
+  for (let at = from; at <= last;) {
+    const mark = getU48(bytes, at + 14);
+    const end = groupEnd(bytes, at);
+    const plausible = mark >= LOG_HEADER_LENGTH && mark <= at &&
+      end <= bytes.length && getU32(bytes, at + 20) > 0;
+    if (
+      plausible &&
+      getU32(bytes, at) === groupChecksum(bytes, at, end, number, at)
+    ) {
+      highest = Math.max(highest, mark);
+      at = end;
+    } else at++;
+  }
+  return highest;
+}
+
+function replayGroup(
+  bytes: Uint8Array,
+  path: string,
+  offset: number,
+  end: number,
+  sink: LogSink,
+): number {
+  const first = getU48(bytes, offset + 8);
+  const count = getU32(bytes, offset + 20);
+  const decoder = new Decoder(bytes, offset + GROUP_HEADER_LENGTH, end);
+  for (let i = 0; i < count && !decoder.failed; i++) {
+    const kind = decoder.byte();
+    const key = view(decoder);
+    if (kind === 0 || kind === 1) {
+      const value = kind === 0 ? view(decoder) : key.subarray(0, 0);
+      if (!decoder.failed) sink.entry(first + i, kind, key, value);
+    } else if (kind === LOG_DELETE_RANGE) {
+      const stop = view(decoder);
+      if (!decoder.failed) sink.range(first + i, key, stop);
+    } else decoder.failed = true;
+  }
+  if (decoder.failed || decoder.position !== end) {
+    throw corruption(
+      path,
+      decoder.position,
+      `${count} operations that end at ${end}`,
+      "others, under a checksum that matches",
+    );
+  }
+  return first + count - 1;
+}
+
+function view(decoder: Decoder): Uint8Array {
+  const start = decoder.skipSized();
+  return decoder.bytes.subarray(start, decoder.position);
+}

@@ -1,0 +1,169 @@
+/**
+ * Appends groups to one log.
+ *
+ * Invariants:
+ * - Operations gather in memory as one group until {@linkcode LogWriter.write};
+ *   the file only ever grows by whole groups.
+ * - After an error the file's state is unknown: nothing more may be written,
+ *   and no sync may be tried again (the caller latches the handle).
+ *
+ * @module
+ */
+import { copyInto } from "../encoding/bytes.ts";
+import { putU32, putU48 } from "../encoding/fixed.ts";
+import { MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
+import type { File, FileSystem } from "../runtime/runtime.ts";
+import {
+  encodeLogHeader,
+  GROUP_HEADER_LENGTH,
+  groupChecksum,
+  LOG_DELETE_RANGE,
+  LOG_HEADER_LENGTH,
+  type LogHeader,
+} from "./format.ts";
+
+const USUAL_BUFFER = 64 * 1024;
+
+/** The writer of one log. */
+export class LogWriter {
+  /** The number of the log. */
+  readonly number: number;
+  private readonly file: File;
+  private buffer = new Uint8Array(USUAL_BUFFER);
+  private length = GROUP_HEADER_LENGTH;
+  private operations = 0;
+  private firstSequence = 0;
+  private end = LOG_HEADER_LENGTH;
+  private synced = LOG_HEADER_LENGTH;
+  private syncing = false;
+  private closed = false;
+
+  private constructor(number: number, file: File) {
+    this.number = number;
+    this.file = file;
+  }
+
+  /** Creates the log's file with its header and syncs it. The directory is the caller's to sync. */
+  static create(files: FileSystem, path: string, header: LogHeader): LogWriter {
+    const file = files.open(path, "create");
+    try {
+      file.writeAt(encodeLogHeader(header), 0);
+      file.syncNow();
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    return new LogWriter(header.number, file);
+  }
+
+  /** Bytes of the file, with the group that is not yet written. */
+  get bytes(): number {
+    return this.end + (this.operations === 0 ? 0 : this.length);
+  }
+
+  /** Bytes written to the file. */
+  get writtenBytes(): number {
+    return this.end;
+  }
+
+  /** Bytes written and not known to be synced. */
+  get unsyncedBytes(): number {
+    return this.end - this.synced;
+  }
+
+  /** Bytes gathered for the next group. */
+  get pendingBytes(): number {
+    return this.operations === 0 ? 0 : this.length;
+  }
+
+  /** Adds a put or delete to the group. */
+  append(
+    sequence: number,
+    kind: number,
+    key: Uint8Array,
+    keyLength: number,
+    value: Uint8Array,
+    valueLength: number,
+  ): void {
+    this.begin(sequence, 1 + keyLength + valueLength);
+    const buffer = this.buffer;
+    let at = this.length;
+    buffer[at++] = kind;
+    at = putVarint(buffer, at, keyLength);
+    at = copyInto(buffer, at, key, 0, keyLength);
+    if (kind === 0) {
+      at = putVarint(buffer, at, valueLength);
+      at = copyInto(buffer, at, value, 0, valueLength);
+    }
+    this.length = at;
+  }
+
+  /** Adds a deleteRange to the group. An empty end means no end. */
+  appendRange(sequence: number, start: Uint8Array, end: Uint8Array): void {
+    this.begin(sequence, 1 + start.length + end.length);
+    const buffer = this.buffer;
+    let at = this.length;
+    buffer[at++] = LOG_DELETE_RANGE;
+    at = putVarint(buffer, at, start.length);
+    at = copyInto(buffer, at, start, 0, start.length);
+    at = putVarint(buffer, at, end.length);
+    this.length = copyInto(buffer, at, end, 0, end.length);
+  }
+
+  private begin(sequence: number, bytes: number): void {
+    if (this.operations++ === 0) this.firstSequence = sequence;
+    const needed = this.length + bytes + 2 * MAX_VARINT_LENGTH;
+    if (needed <= this.buffer.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.buffer.length * 2));
+    grown.set(this.buffer.subarray(0, this.length));
+    this.buffer = grown;
+  }
+
+  /** Hands the group to the operating system. */
+  write(): void {
+    if (this.operations === 0) return;
+    const group = this.buffer.subarray(0, this.length);
+    putU32(group, 4, this.length - GROUP_HEADER_LENGTH);
+    putU48(group, 8, this.firstSequence);
+    putU48(group, 14, this.synced);
+    putU32(group, 20, this.operations);
+    putU32(
+      group,
+      0,
+      groupChecksum(group, 0, this.length, this.number, this.end),
+    );
+    this.file.writeAt(group, this.end);
+    this.end += this.length;
+    this.length = GROUP_HEADER_LENGTH;
+    this.operations = 0;
+    if (this.buffer.length > 16 * USUAL_BUFFER) {
+      this.buffer = new Uint8Array(USUAL_BUFFER);
+    }
+  }
+
+  /** Makes everything written before the call durable. One at a time. */
+  async sync(): Promise<void> {
+    const end = this.end;
+    this.syncing = true;
+    try {
+      await this.file.sync();
+    } finally {
+      this.syncing = false;
+      if (this.closed) this.file.close();
+    }
+    if (end > this.synced) this.synced = end;
+  }
+
+  /** The same, blocking. */
+  syncNow(): void {
+    if (this.synced === this.end) return;
+    this.file.syncNow();
+    this.synced = this.end;
+  }
+
+  /** Closes the file, behind a sync that is under way. What was not written is gone. */
+  close(): void {
+    this.closed = true;
+    if (!this.syncing) this.file.close();
+  }
+}

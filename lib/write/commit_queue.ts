@@ -1,0 +1,160 @@
+/**
+ * Group commit: turns writes that were appended to the log into
+ * acknowledgements.
+ *
+ * Writes of one turn of the event loop go to the log in one write call, and
+ * all that wait for durability share one sync: those that arrive while a sync
+ * is under way share the next. Everybody in a group gets the same promise.
+ *
+ * Invariants:
+ * - At most one sync is under way, and acknowledgements follow only from it:
+ *   never from a later sync that might hide the failure of an earlier one.
+ * - The first failure latches the handle; every waiting write is rejected.
+ *
+ * @module
+ */
+import type { LogWriter } from "../wal/writer.ts";
+import type { Durability } from "../types.ts";
+import type { Health } from "./health.ts";
+
+/** Bytes gathered in memory past which a write does not wait for the turn's end. */
+const GATHERED_BYTES_MAX = 256 * 1024;
+/** Unsynced bytes past which a sync is started though nobody waits for it: it keeps the loss by a power failure, and the sync at the change of logs, small. */
+const UNSYNCED_BYTES_MAX = 4 * 1024 * 1024;
+
+class Group {
+  readonly promise: Promise<void>;
+  resolve!: () => void; // Set by the promise's executor, which runs at once.
+  reject!: (error: unknown) => void; // The same.
+  writes = 0;
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+}
+
+/** The acknowledgements of one database. */
+export class CommitQueue {
+  /** Writes acknowledged. */
+  commits = 0;
+  /** Syncs of logs. */
+  syncs = 0;
+  private readonly health: Health;
+  private log: LogWriter;
+  private written: Group | undefined;
+  private synced: Group | undefined;
+  private turnScheduled = false;
+  private syncing: Promise<void> | undefined;
+
+  /** Acknowledges writes of `log`. */
+  constructor(health: Health, log: LogWriter) {
+    this.health = health;
+    this.log = log;
+  }
+
+  /** The acknowledgement of what was just appended to the log. */
+  acknowledge(durability: Durability): Promise<void> {
+    const group = durability === "sync"
+      ? this.synced ??= new Group()
+      : this.written ??= new Group();
+    group.writes++;
+    if (!this.turnScheduled) {
+      this.turnScheduled = true;
+      queueMicrotask(this.turn);
+    }
+    if (this.log.pendingBytes > GATHERED_BYTES_MAX) this.writeOut();
+    return group.promise;
+  }
+
+  private readonly turn = (): void => {
+    this.turnScheduled = false;
+    this.writeOut();
+    const wanted = this.synced !== undefined ||
+      this.log.unsyncedBytes > UNSYNCED_BYTES_MAX;
+    if (wanted && this.syncing === undefined) this.syncing = this.syncOnce();
+  };
+
+  /** Hands the gathered group to the operating system and acknowledges who waits for no more. */
+  writeOut(): void {
+    if (this.health.failure !== undefined) return;
+    try {
+      this.log.write();
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    const group = this.written;
+    this.written = undefined;
+    if (group !== undefined) this.settle(group);
+  }
+
+  private settle(group: Group): void {
+    this.commits += group.writes;
+    group.resolve();
+  }
+
+  private async syncOnce(): Promise<void> {
+    const group = this.synced;
+    this.synced = undefined;
+    try {
+      this.syncs++;
+      await this.log.sync();
+    } catch (error) {
+      this.syncing = undefined;
+      group?.reject(this.health.fail(error));
+      this.fail(error);
+      return;
+    }
+    this.syncing = undefined;
+    if (this.health.failure !== undefined) {
+      group?.reject(this.health.refusal());
+      return;
+    }
+    if (group !== undefined) this.settle(group);
+    // Behind the writers that were just woken: their next writes join the next sync.
+    if (this.synced !== undefined) queueMicrotask(this.turn);
+  }
+
+  /** Latches, and rejects everyone who waits. */
+  fail(error: unknown): void {
+    const reason = this.health.fail(error);
+    const groups = [this.written, this.synced];
+    this.written = undefined;
+    this.synced = undefined;
+    for (const group of groups) group?.reject(reason);
+  }
+
+  /** Everything appended so far, made durable. */
+  flush(): Promise<void> {
+    const nothingLeft = this.log.pendingBytes === 0 &&
+      this.log.unsyncedBytes === 0 && this.synced === undefined &&
+      this.syncing === undefined;
+    return nothingLeft ? Promise.resolve() : this.acknowledge("sync");
+  }
+
+  /**
+   * Ends the log: writes and syncs it, blocking. Who waits for a sync goes on
+   * waiting for the next one, behind the one under way.
+   */
+  finishLog(): void {
+    this.writeOut();
+    this.log.syncNow();
+    this.syncs++;
+  }
+
+  /** Goes on with a new log. The old one was finished. */
+  switchTo(log: LogWriter): void {
+    this.log = log;
+  }
+
+  /** Resolves when no sync is under way. */
+  async idle(): Promise<void> {
+    while (this.syncing !== undefined || this.synced !== undefined) {
+      if (this.syncing !== undefined) await this.syncing;
+      else await this.synced?.promise.catch(() => {});
+    }
+  }
+}

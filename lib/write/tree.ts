@@ -1,0 +1,435 @@
+/**
+ * The tree, as its one owner holds it: log, memtables, tables.
+ *
+ * Invariants:
+ * - Every write is in the log before it is acknowledged, and in the log's
+ *   group before it is visible.
+ * - Sequences are given here only, one by one; those of failed writes are
+ *   burned.
+ * - Only the newest log is not sealed: the next one is used after its
+ *   predecessor was synced and the manifest says where it ends.
+ * - Frozen memtables are in the order in which they were filled.
+ *
+ * @module
+ */
+import { type MaintainedTree, Maintenance } from "../compaction/maintenance.ts";
+import { Found, PUT } from "../cursor.ts";
+import { VarveError } from "../errors.ts";
+import {
+  type ArenaPool,
+  entryRoom,
+  Memtable,
+  rangeRoom,
+} from "../memtable/memtable.ts";
+import type { ResolvedOptions } from "../options.ts";
+import { lookUp, type View } from "../read/view.ts";
+import { Results } from "../runtime/results.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { TableMeta } from "../sstable/meta.ts";
+import type { Durability } from "../types.ts";
+import type { Edit } from "../version/edit.ts";
+import type { VersionSet } from "../version/version_set.ts";
+import { LogWriter } from "../wal/writer.ts";
+import type { EncodedOperation } from "./batch.ts";
+import { CommitQueue } from "./commit_queue.ts";
+import { Health } from "./health.ts";
+
+/** What recovery hands to the tree. */
+export interface RecoveredTree {
+  /** The runtime. */
+  readonly runtime: Runtime;
+  /** The options. */
+  readonly options: ResolvedOptions;
+  /** The tables and their manifest, which names `log`. */
+  readonly versions: VersionSet;
+  /** A new log. */
+  readonly log: LogWriter;
+  /** Where memtables get their memory. */
+  readonly pool: ArenaPool;
+  /** What was replayed: memtables oldest first, the last of them to be filled on. */
+  readonly memtables: readonly Memtable[];
+  /** The highest sequence anywhere. */
+  readonly lastSequence: number;
+  /** Bytes of log that were lost at the end. */
+  readonly lostTailBytes: number;
+}
+
+/** At closing, a memtable of this many bytes becomes a table: replaying its log would cost the next open more. */
+const FLUSH_AT_CLOSE_BYTES = 256 * 1024;
+/** At closing, as many logs as this are worth a table. */
+const FLUSH_AT_CLOSE_LOGS = 8;
+
+/** The tree of one open database. */
+export class Tree implements MaintainedTree {
+  readonly runtime: Runtime;
+  readonly options: ResolvedOptions;
+  readonly versions: VersionSet;
+  /** Makes results. */
+  readonly results: Results;
+  /** Whether the tree may be written. */
+  readonly health: Health = new Health();
+  /** Acknowledgements. */
+  readonly commits: CommitQueue;
+  /** Flushes and compactions. */
+  readonly maintenance: Maintenance;
+  /** Bytes of log that recovery lost. */
+  readonly lostTailBytes: number;
+  /** The highest sequence given. */
+  lastSequence: number;
+  /** Bytes of keys and values written. */
+  userBytes = 0;
+  /** Bytes of logs that are finished. */
+  finishedLogBytes = 0;
+  /** Writes that waited for a flush, and for how many seconds together. */
+  readonly stalls: { count: number; seconds: number } = {
+    count: 0,
+    seconds: 0,
+  };
+  private readonly pool: ArenaPool;
+  private readonly found = new Found();
+  private readonly waiting: Memtable[];
+  private active: Memtable;
+  private log: LogWriter;
+  private readonly snapshots = new Map<number, number>();
+  private cachedView: View | undefined;
+  /** Whether the tree was closed. */
+  isClosed = false;
+
+  /** The tree that recovery found. */
+  constructor(recovered: RecoveredTree) {
+    this.runtime = recovered.runtime;
+    this.options = recovered.options;
+    this.versions = recovered.versions;
+    this.results = new Results(recovered.runtime.slabResults);
+    this.log = recovered.log;
+    this.commits = new CommitQueue(this.health, recovered.log);
+    this.pool = recovered.pool;
+    this.lastSequence = recovered.lastSequence;
+    this.lostTailBytes = recovered.lostTailBytes;
+    const memtables = [...recovered.memtables];
+    const last = memtables.pop();
+    this.active = last ?? this.newMemtable(0);
+    this.waiting = memtables;
+    this.maintenance = new Maintenance(this);
+  }
+
+  private newMemtable(room: number): Memtable {
+    return new Memtable(this.log.number, this.pool, room);
+  }
+
+  // Reads.
+
+  /** What a reader reads from now. Good until the next freeze, flush or compaction, unless it is retained. */
+  view(): View {
+    return this.cachedView ??= {
+      memtables: [this.active, ...this.waiting.slice().reverse()],
+      version: this.versions.current,
+    };
+  }
+
+  /** Looks a key up; the answer is good until the next call. */
+  find(key: Uint8Array, keyLength: number, sequence: number): Found {
+    lookUp(this.view(), key, keyLength, sequence, this.found);
+    return this.found;
+  }
+
+  // Snapshots.
+
+  /** Makes jobs keep what a reader at the last sequence sees; returns that sequence. */
+  takeSnapshot(): number {
+    const sequence = this.lastSequence;
+    this.snapshots.set(sequence, (this.snapshots.get(sequence) ?? 0) + 1);
+    return sequence;
+  }
+
+  /** Gives a snapshot back. */
+  dropSnapshot(sequence: number): void {
+    const left = (this.snapshots.get(sequence) ?? 1) - 1;
+    if (left > 0) this.snapshots.set(sequence, left);
+    else this.snapshots.delete(sequence);
+    this.maintenance.snapshotClosed();
+  }
+
+  /** How many snapshots are open. */
+  get snapshotCount(): number {
+    let count = 0;
+    for (const users of this.snapshots.values()) count += users;
+    return count;
+  }
+
+  snapshotSequences(): number[] {
+    return [...this.snapshots.keys()].sort((a, b) => a - b);
+  }
+
+  // Writes.
+
+  /** Writes a put (kind 0) or a point tombstone (kind 1). */
+  writeEntry(
+    kind: 0 | 1,
+    key: Uint8Array,
+    keyLength: number,
+    value: Uint8Array,
+    durability: Durability,
+  ): Promise<void> {
+    const refusal = this.prepare(entryRoom(keyLength, value.length));
+    if (refusal !== undefined) return Promise.reject(refusal);
+    this.addEntry(kind, key, keyLength, value);
+    return this.acknowledge(durability);
+  }
+
+  /** Writes operations, all or none. */
+  writeBatch(
+    operations: readonly EncodedOperation[],
+    durability: Durability,
+  ): Promise<void> {
+    let room = 0;
+    for (const { kind, key, value } of operations) {
+      room += kind === 2
+        ? rangeRoom(key.length, value.length)
+        : entryRoom(key.length, value.length);
+    }
+    const refusal = this.prepare(room);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    for (const { kind, key, value } of operations) {
+      if (kind === 2) this.addRange(key, value);
+      else this.addEntry(kind, key, key.length, value);
+    }
+    return this.acknowledge(durability);
+  }
+
+  private addEntry(
+    kind: 0 | 1,
+    key: Uint8Array,
+    keyLength: number,
+    value: Uint8Array,
+  ): void {
+    const sequence = this.lastSequence + 1;
+    this.log.append(sequence, kind, key, keyLength, value, value.length);
+    this.active.add(sequence, kind, key, keyLength, value, 0, value.length);
+    this.lastSequence = sequence;
+    this.userBytes += keyLength + value.length;
+  }
+
+  private addRange(start: Uint8Array, end: Uint8Array): void {
+    const sequence = this.lastSequence + 1;
+    this.log.appendRange(sequence, start, end);
+    this.active.addRange(sequence, start, end);
+    this.lastSequence = sequence;
+    this.userBytes += start.length + end.length;
+  }
+
+  /** Makes room in the active memtable; returns why nothing may be written, if so. */
+  private prepare(room: number): VarveError | undefined {
+    const refusal = this.health.refusal();
+    if (refusal !== undefined) return refusal;
+    if (this.active.room >= room) return undefined;
+    if (room > ROOM_MAX) {
+      return new VarveError(
+        "INVALID_ARGUMENT",
+        `one write takes ${room} bytes; at most ${ROOM_MAX} are accepted`,
+      );
+    }
+    try {
+      if (this.active.isEmpty) this.replaceActive(room);
+      else this.freeze(room);
+    } catch (error) {
+      this.commits.fail(error);
+      return this.health.fail(error);
+    }
+    return undefined;
+  }
+
+  private acknowledge(durability: Durability): Promise<void> {
+    const acknowledged = this.commits.acknowledge(durability);
+    return this.waiting.length > this.options.maxFrozenMemtables
+      ? this.stall(acknowledged)
+      : acknowledged;
+  }
+
+  /** Delays an acknowledgement until flushes have caught up. */
+  private async stall(acknowledged: Promise<void>): Promise<void> {
+    const start = this.runtime.monotonicClock();
+    this.stalls.count++;
+    try {
+      await this.maintenance.frozenAtMost(this.options.maxFrozenMemtables);
+    } catch {
+      // The write itself is in the log: its acknowledgement says how it went.
+    } finally {
+      this.stalls.seconds += (this.runtime.monotonicClock() - start) / 1000;
+    }
+    return acknowledged;
+  }
+
+  // Memtables.
+
+  get frozen(): readonly Memtable[] {
+    return this.waiting;
+  }
+
+  /** The active memtable. */
+  get activeMemtable(): Memtable {
+    return this.active;
+  }
+
+  memtablesOldest(): number {
+    let oldest = Infinity;
+    for (const memtable of [this.active, ...this.waiting]) {
+      if (memtable.oldest > 0) oldest = Math.min(oldest, memtable.oldest);
+    }
+    return oldest;
+  }
+
+  /** Puts a larger memtable in the place of an empty one. */
+  private replaceActive(room: number): void {
+    const empty = this.active;
+    this.active = new Memtable(empty.firstLog, this.pool, room);
+    this.cachedView = undefined;
+    empty.release();
+  }
+
+  /**
+   * Freezes the active memtable and starts a new one with its own log.
+   *
+   * A writer that never gives way to the event loop would gather frozen
+   * memtables without end; it is made to flush here.
+   */
+  private freeze(room: number): void {
+    const most = this.options.maxFrozenMemtables;
+    if (this.waiting.length > most) {
+      const start = this.runtime.monotonicClock();
+      this.stalls.count++;
+      this.maintenance.flushNow(most);
+      this.stalls.seconds += (this.runtime.monotonicClock() - start) / 1000;
+    }
+    this.commits.finishLog();
+    const refusal = this.health.refusal();
+    if (refusal !== undefined) throw refusal;
+    this.changeLog();
+    this.waiting.push(this.active);
+    this.active = this.newMemtable(room);
+    this.cachedView = undefined;
+    this.maintenance.scheduleFlush();
+  }
+
+  private changeLog(): void {
+    const old = this.log;
+    const number = this.versions.newFileNumber();
+    const log = LogWriter.create(
+      this.runtime.files,
+      this.versions.path("log", number),
+      { number, previous: old.number, lastSequenceBefore: this.lastSequence },
+    );
+    this.runtime.files.syncDirectory(this.versions.directory);
+    this.versions.commit({
+      sealLogs: [this.sealOf(old)],
+      addLogs: [number],
+      lastSequence: this.lastSequence,
+    });
+    this.log = log;
+    this.commits.switchTo(log);
+    this.finishedLogBytes += old.writtenBytes;
+    old.close();
+  }
+
+  private sealOf(log: LogWriter) {
+    return {
+      number: log.number,
+      length: log.writtenBytes,
+      lastSequence: this.lastSequence,
+    };
+  }
+
+  commit(edit: Edit): void {
+    try {
+      this.versions.commit(edit);
+    } catch (error) {
+      this.commits.fail(error);
+      throw error;
+    }
+    this.cachedView = undefined;
+  }
+
+  commitFlush(table: TableMeta | undefined): void {
+    const next = this.waiting[1] ?? this.active;
+    this.commit({
+      addTables: table === undefined ? [] : [{ level: 0, table }],
+      removeLogs: this.versions.logs.filter((log) => log < next.firstLog),
+      lastSequence: this.lastSequence,
+    });
+    this.waiting.shift()?.release();
+    this.cachedView = undefined;
+  }
+
+  flushFailed(error: unknown): void {
+    this.commits.fail(error);
+  }
+
+  /** Bytes of the log being written. */
+  get logBytes(): number {
+    return this.log.bytes;
+  }
+
+  // Maintenance calls.
+
+  /** Writes every memtable to a table; resolves to how many. */
+  async flush(): Promise<number> {
+    const refusal = this.health.refusal();
+    if (refusal !== undefined) throw refusal;
+    if (!this.active.isEmpty) {
+      try {
+        this.freeze(0);
+      } catch (error) {
+        this.commits.fail(error);
+        throw this.health.fail(error);
+      }
+    }
+    const tables = this.waiting.length;
+    await this.maintenance.frozenAtMost(0);
+    return tables;
+  }
+
+  /** Ends everything: what was accepted is durable and acknowledged afterwards. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    let failure: unknown;
+    try {
+      if (this.health.failure === undefined) await this.closeLog();
+    } catch (error) {
+      failure = error;
+      this.commits.fail(error);
+    }
+    await this.maintenance.close();
+    await this.commits.idle();
+    this.log.close();
+    this.versions.close();
+    if (failure !== undefined) throw failure;
+  }
+
+  private async closeLog(): Promise<void> {
+    const isWorthFlushing = this.active.bytes >= FLUSH_AT_CLOSE_BYTES ||
+      this.versions.logs.length >= FLUSH_AT_CLOSE_LOGS;
+    if (this.waiting.length > 0 || isWorthFlushing) await this.flush();
+    await this.commits.flush();
+    this.commits.writeOut();
+    const refusal = this.health.refusal();
+    if (refusal !== undefined) throw refusal;
+    if (!this.active.isEmpty) {
+      this.commit({
+        sealLogs: [this.sealOf(this.log)],
+        lastSequence: this.lastSequence,
+      });
+    }
+  }
+}
+
+/** The most arena that one write may take: a batch is one piece of one memtable. */
+const ROOM_MAX = 1.5 * 1024 * 1024 * 1024;
+
+/** The value of a found entry, as a copy of its own; `undefined` for absence. */
+export function valueOf(
+  found: Found,
+  results: Results,
+): Uint8Array | undefined {
+  if (found.sequence === 0 || found.kind !== PUT) return undefined;
+  return results.copy(found.value, found.start, found.end);
+}

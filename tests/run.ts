@@ -1,0 +1,295 @@
+/**
+ * Runs every test file on every runtime and adds up what each reports.
+ *
+ *     deno run -A tests/run.ts [deno] [bun] [node] [part of a path ...]
+ *         [--dir=tests] [--jobs=2] [--file-limit=900]
+ *
+ * Without a runtime's name all three run; other words keep only the files whose
+ * path contains one of them. Each file has a process of its own, so that a
+ * crash, a hang or a leak is that file's, on all runtimes alike; as many run at
+ * a time as the machine has cores. The last line is `N passed, N failed`, and
+ * the exit code is 0 only if nothing failed and every runtime passed a test.
+ *
+ * @module
+ */
+
+import {
+  addCounts,
+  countBun,
+  countDeno,
+  countNode,
+  type Counts,
+  judge,
+  noCounts,
+  UNCAUGHT,
+} from "./tools/counts.ts";
+import {
+  findRuntime,
+  type Runtime,
+  type RuntimeName,
+  RUNTIMES,
+} from "./tools/runtimes.ts";
+
+const ROOT = new URL("..", import.meta.url);
+const TEST_TIMEOUT_MS = 300_000;
+const FILE_LIMIT_SECONDS = 900;
+const JOBS_MAX = 4;
+/** How long the output of a process that has ended may stay open. */
+const OUTPUT_GRACE_MS = 2_000;
+
+interface Plan {
+  readonly runtimes: RuntimeName[];
+  readonly filters: string[];
+  readonly dir: string;
+  readonly jobs: number;
+  readonly fileLimitMs: number;
+}
+
+interface Job {
+  readonly runtime: Runtime;
+  readonly file: string;
+}
+
+interface Outcome {
+  readonly counts: Counts;
+  readonly output: string;
+}
+
+function readArguments(args: string[]): Plan {
+  const named = new Map<string, string>();
+  const words: string[] = [];
+  for (const arg of args) {
+    const option = /^--(dir|jobs|file-limit)=(.+)$/.exec(arg);
+    if (option?.[1] !== undefined && option[2] !== undefined) {
+      named.set(option[1], option[2]);
+    } else if (arg.startsWith("-")) {
+      throw new Error(`Unknown option ${arg}`);
+    } else {
+      words.push(arg);
+    }
+  }
+  const runtimes = RUNTIMES.filter((name) => words.includes(name));
+  const cores = navigator.hardwareConcurrency;
+  return {
+    runtimes: runtimes.length > 0 ? runtimes : [...RUNTIMES],
+    filters: words.filter((word) => !RUNTIMES.some((name) => name === word)),
+    dir: named.get("dir") ?? "tests",
+    jobs: Number(named.get("jobs") ?? Math.min(cores, JOBS_MAX)),
+    fileLimitMs: Number(named.get("file-limit") ?? FILE_LIMIT_SECONDS) * 1000,
+  };
+}
+
+/** All test files below `dir`, in order of their paths. */
+function listTestFiles(dir: string, filters: string[]): string[] {
+  const files: string[] = [];
+  for (const entry of Deno.readDirSync(new URL(`${dir}/`, ROOT))) {
+    const path = `${dir}/${entry.name}`;
+    if (entry.isDirectory) files.push(...listTestFiles(path, filters));
+    else if (
+      entry.name.endsWith(".test.ts") &&
+      (filters.length === 0 || filters.some((part) => path.includes(part)))
+    ) files.push(path);
+  }
+  return files.sort();
+}
+
+/** The command line that runs one file, with its report going to `report`. */
+function commandLine(job: Job, report: string): string[] {
+  // Without the dot Bun takes a relative path for a part of a name.
+  const file = job.file.startsWith("/") ? job.file : `./${job.file}`;
+  switch (job.runtime.name) {
+    case "deno":
+      // Types are checked once and for all by `deno task check`.
+      return [
+        "test",
+        "-A",
+        "--no-check",
+        "--preload=tests/tools/deno_uncaught.ts",
+        `--junit-path=${report}`,
+        file,
+      ];
+    case "bun":
+      return [
+        "test",
+        "--no-install",
+        `--timeout=${TEST_TIMEOUT_MS}`,
+        file,
+      ];
+    case "node":
+      // Without `--test`, because that counts a file without tests as a pass.
+      return [
+        `--test-timeout=${TEST_TIMEOUT_MS}`,
+        "--test-reporter=spec",
+        "--test-reporter-destination=stdout",
+        "--test-reporter=tap",
+        `--test-reporter-destination=${report}`,
+        file,
+      ];
+  }
+}
+
+function readCounts(
+  job: Job,
+  report: string,
+  output: string,
+): Counts | undefined {
+  if (job.runtime.name === "bun") return countBun(output);
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(report);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  return job.runtime.name === "deno" ? countDeno(text) : countNode(text);
+}
+
+/** Collects a stream; what has come by a time is there even if it stays open. */
+function collect(stream: ReadableStream<Uint8Array>): {
+  readonly done: Promise<void>;
+  text(): string;
+} {
+  let text = "";
+  const append = async () => {
+    for await (const part of stream.pipeThrough(new TextDecoderStream())) {
+      text += part;
+    }
+  };
+  return { done: append(), text: () => text };
+}
+
+function delay(ms: number): { readonly done: Promise<void>; cancel(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  return { done: promise, cancel: () => clearTimeout(timer) };
+}
+
+async function runFile(
+  job: Job,
+  plan: Plan,
+  env: Record<string, string>,
+): Promise<Outcome> {
+  const dir = Deno.makeTempDirSync({ prefix: "varve-run-" });
+  const report = `${dir}/report`;
+  try {
+    const child = new Deno.Command(job.runtime.path, {
+      args: commandLine(job, report),
+      cwd: ROOT,
+      env,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const stdout = collect(child.stdout);
+    const stderr = collect(child.stderr);
+    let killed = false;
+    const limit = setTimeout(() => {
+      killed = true;
+      child.kill("SIGKILL");
+    }, plan.fileLimitMs);
+    const status = await child.status;
+    clearTimeout(limit);
+    // A process that the test left behind may hold the pipes open.
+    const grace = delay(OUTPUT_GRACE_MS);
+    await Promise.race([Promise.all([stdout.done, stderr.done]), grace.done]);
+    grace.cancel();
+    let output = stdout.text() + stderr.text();
+    const read = killed ? undefined : readCounts(job, report, output);
+    if (killed) output += `\nKilled after ${plan.fileLimitMs / 1000} s\n`;
+    else if (read === undefined) output += "\nEnded without totals\n";
+    const clean = status.success && !output.includes(UNCAUGHT);
+    return { counts: judge(read, clean), output };
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
+}
+
+function sentence(counts: Counts): string {
+  const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
+  return `${counts.passed} passed, ${counts.failed} failed${skipped}`;
+}
+
+/** A failed file's output without the lines about tests that passed. */
+function withoutPasses(output: string): string {
+  const passed = /^\s*(?:\(pass\) .*|✔ .*|.* \.\.\. ok \(.*\))$/;
+  return output.split("\n").filter((line) => !passed.test(line)).join("\n")
+    .trimEnd();
+}
+
+function seconds(since: number): string {
+  return `${((performance.now() - since) / 1000).toFixed(1)} s`;
+}
+
+/** Runs all jobs, `plan.jobs` at a time; gives the sums per runtime. */
+async function runJobs(
+  jobs: Job[],
+  plan: Plan,
+  env: Record<string, string>,
+): Promise<Map<RuntimeName, Counts>> {
+  const sums = new Map<RuntimeName, Counts>();
+  const queue = jobs.values();
+  const work = async () => {
+    for (const job of queue) {
+      const name = job.runtime.name;
+      const start = performance.now();
+      const { counts, output } = await runFile(job, plan, env);
+      const sum = sums.get(name) ?? noCounts();
+      addCounts(sum, counts);
+      sums.set(name, sum);
+      const mark = counts.failed > 0 ? "FAIL" : "ok  ";
+      console.log(
+        `${mark} ${name.padEnd(4)} ${job.file}  ${sentence(counts)}  ` +
+          `${seconds(start)}`,
+      );
+      if (counts.failed > 0) console.log(`${withoutPasses(output)}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: plan.jobs }, work));
+  return sums;
+}
+
+async function main(): Promise<number> {
+  const plan = readArguments(Deno.args);
+  const files = listTestFiles(plan.dir, plan.filters);
+  const started = performance.now();
+  const runtimes: Runtime[] = [];
+  const total = noCounts();
+  for (const name of plan.runtimes) {
+    try {
+      runtimes.push(await findRuntime(name));
+    } catch (error) {
+      total.failed++;
+      console.log(`FAIL ${name}: ${error instanceof Error && error.message}`);
+    }
+  }
+  // For tests that start a process of another runtime.
+  const env: Record<string, string> = { NO_COLOR: "1" };
+  for (const { name, path } of runtimes) {
+    env[`VARVE_${name.toUpperCase()}`] = path;
+  }
+  const versions = runtimes.map(({ name, version }) => `${name} ${version}`);
+  console.log(
+    `${files.length} test files on ${versions.join(", ")}, ` +
+      `${plan.jobs} at a time`,
+  );
+  const jobs = runtimes.flatMap((runtime) =>
+    files.map((file) => ({ runtime, file }))
+  );
+  const sums = await runJobs(jobs, plan, env);
+
+  console.log("");
+  for (const { name, version } of runtimes) {
+    const sum = sums.get(name) ?? noCounts();
+    if (sum.passed === 0 && sum.failed === 0) {
+      sum.failed++;
+      console.log(`${name} ran no test`);
+    }
+    addCounts(total, sum);
+    console.log(`${`${name} ${version}`.padEnd(14)} ${sentence(sum)}`);
+  }
+  console.log(`${"time".padEnd(14)} ${seconds(started)}`);
+  console.log(`${total.passed} passed, ${total.failed} failed`);
+  return total.failed === 0 ? 0 : 1;
+}
+
+Deno.exit(await main());
