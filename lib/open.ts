@@ -48,6 +48,8 @@ import { type LogSink, replayLog } from "./wal/reader.ts";
 import { LogWriter } from "./wal/writer.ts";
 import { Tree } from "./write/tree.ts";
 
+/** Arenas of flushed memtables kept for the next ones. */
+const SPARE_ARENAS = 1;
 /** Table files that one database keeps open at once. */
 const OPEN_FILES_MAX = 256;
 
@@ -362,7 +364,7 @@ function replayLogs(
   state: TreeState,
   options: ResolvedOptions,
 ): Replayed {
-  const pool = new ArenaPool(options.writeBufferSize, 2);
+  const pool = new ArenaPool(options.writeBufferSize, SPARE_ARENAS);
   const replay = new Replay(pool);
   const numbers = [...state.logs.keys()].sort((a, b) => a - b);
   let lostTailBytes = 0;

@@ -166,7 +166,7 @@ export interface Stats {
   readonly stalls: {
     /** How many. */
     readonly count: number;
-    /** How long, together. */
+    /** Seconds in which any of them waited. */
     readonly seconds: number;
   };
   /** Where flushes and compactions run. */

@@ -72,6 +72,7 @@ export class CommitQueue {
   private readonly turn = (): void => {
     this.turnScheduled = false;
     this.writeOut();
+    if (this.health.failure !== undefined) return;
     const wanted = this.synced !== undefined ||
       this.log.unsyncedBytes > UNSYNCED_BYTES_MAX;
     if (wanted && this.syncing === undefined) this.syncing = this.syncOnce();

@@ -80,11 +80,13 @@ export class Tree implements MaintainedTree {
   userBytes = 0;
   /** Bytes of logs that are finished. */
   finishedLogBytes = 0;
-  /** Writes that waited for a flush, and for how many seconds together. */
+  /** Writes that waited for a flush, and the seconds in which any did. */
   readonly stalls: { count: number; seconds: number } = {
     count: 0,
     seconds: 0,
   };
+  private stalled = 0;
+  private stalledSince = 0;
   private readonly pool: ArenaPool;
   private readonly found = new Found();
   private readonly waiting: Memtable[];
@@ -248,16 +250,28 @@ export class Tree implements MaintainedTree {
 
   /** Delays an acknowledgement until flushes have caught up. */
   private async stall(acknowledged: Promise<void>): Promise<void> {
-    const start = this.runtime.monotonicClock();
-    this.stalls.count++;
+    this.stallBegins();
     try {
       await this.maintenance.frozenAtMost(this.options.maxFrozenMemtables);
     } catch {
       // The write itself is in the log: its acknowledgement says how it went.
     } finally {
-      this.stalls.seconds += (this.runtime.monotonicClock() - start) / 1000;
+      this.stallEnds();
     }
     return acknowledged;
+  }
+
+  private stallBegins(): void {
+    this.stalls.count++;
+    if (this.stalled++ === 0) {
+      this.stalledSince = this.runtime.monotonicClock();
+    }
+  }
+
+  private stallEnds(): void {
+    if (--this.stalled > 0) return;
+    const elapsed = this.runtime.monotonicClock() - this.stalledSince;
+    this.stalls.seconds += elapsed / 1000;
   }
 
   // Memtables.
@@ -296,10 +310,12 @@ export class Tree implements MaintainedTree {
   private freeze(room: number): void {
     const most = this.options.maxFrozenMemtables;
     if (this.waiting.length > most) {
-      const start = this.runtime.monotonicClock();
-      this.stalls.count++;
-      this.maintenance.flushNow(most);
-      this.stalls.seconds += (this.runtime.monotonicClock() - start) / 1000;
+      this.stallBegins();
+      try {
+        this.maintenance.flushNow(most);
+      } finally {
+        this.stallEnds();
+      }
     }
     this.commits.finishLog();
     const refusal = this.health.refusal();
