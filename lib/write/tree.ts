@@ -85,6 +85,9 @@ export class Tree implements MaintainedTree {
     count: 0,
     seconds: 0,
   };
+  private delayed:
+    | { readonly acknowledged: Promise<void>; readonly promise: Promise<void> }
+    | undefined;
   private stalled = 0;
   private stalledSince = 0;
   private readonly pool: ArenaPool;
@@ -243,18 +246,23 @@ export class Tree implements MaintainedTree {
 
   private acknowledge(durability: Durability): Promise<void> {
     const acknowledged = this.commits.acknowledge(durability);
-    return this.waiting.length > this.options.maxFrozenMemtables
-      ? this.stall(acknowledged)
-      : acknowledged;
+    if (this.waiting.length <= this.options.maxFrozenMemtables) {
+      return acknowledged;
+    }
+    this.stalls.count++;
+    if (this.delayed?.acknowledged !== acknowledged) {
+      this.delayed = { acknowledged, promise: this.stall(acknowledged) };
+    }
+    return this.delayed.promise;
   }
 
-  /** Delays an acknowledgement until flushes have caught up. */
+  /** Delays an acknowledgement, and whoever shares it, until flushes have caught up. */
   private async stall(acknowledged: Promise<void>): Promise<void> {
     this.stallBegins();
     try {
       await this.maintenance.frozenAtMost(this.options.maxFrozenMemtables);
     } catch {
-      // The write itself is in the log: its acknowledgement says how it went.
+      // The writes are in the log: their acknowledgement says how it went.
     } finally {
       this.stallEnds();
     }
@@ -262,7 +270,6 @@ export class Tree implements MaintainedTree {
   }
 
   private stallBegins(): void {
-    this.stalls.count++;
     if (this.stalled++ === 0) {
       this.stalledSince = this.runtime.monotonicClock();
     }
@@ -310,6 +317,7 @@ export class Tree implements MaintainedTree {
   private freeze(room: number): void {
     const most = this.options.maxFrozenMemtables;
     if (this.waiting.length > most) {
+      this.stalls.count++;
       this.stallBegins();
       try {
         this.maintenance.flushNow(most);
