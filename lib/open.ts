@@ -5,8 +5,10 @@
  * Invariants:
  * - Nothing is written before everything that exists was understood; what
  *   cannot be is `CORRUPTION`, and every file stays as it is.
- * - What recovery trusts is synced first: bytes that a crash left unsynced in
- *   the page cache must not become the ground that later writes stand on.
+ * - What can be read of the log that was not sealed need not be on the disk:
+ *   its sync may have failed and marked the pages clean, so that another sync
+ *   would save nothing. Its writes are written again, to the new log, and
+ *   synced there, before anything stands on them.
  * - No old log or manifest is ever appended to.
  * - Files are removed last, after a fresh manifest names all that counts.
  *
@@ -43,8 +45,14 @@ import {
 import { readManifest } from "./version/manifest.ts";
 import { TreeState } from "./version/state.ts";
 import { VersionSet } from "./version/version_set.ts";
-import { LOG_HEADER_LENGTH } from "./wal/format.ts";
-import { type LogSink, replayLog } from "./wal/reader.ts";
+import { LOG_HEADER_LENGTH, type LogHeader } from "./wal/format.ts";
+import {
+  isMadeAtOpen,
+  type LogReplay,
+  type LogSeal,
+  type LogSink,
+  replayLog,
+} from "./wal/reader.ts";
 import { LogWriter } from "./wal/writer.ts";
 import { Tree } from "./write/tree.ts";
 
@@ -203,19 +211,17 @@ function openLocked<K, V>(
   };
   checkTables(files, directory, known.state);
   checkUnknownLogs(files, directory, known.state, found);
-  const replayed = replayLogs(files, directory, known.state, options);
-  const logs = [...known.state.logs.keys()];
   for (const { number } of found) raiseFileNumber(known.state, number);
   const versions = new VersionSet(directory, known.state, context);
-  const log = startLog(files, versions, replayed);
+  const replayed = replayLogs(files, versions, known.state, options);
   try {
     versions.install({
-      addLogs: [log.number],
-      removeLogs: replayed.isEmpty ? logs : [],
+      addLogs: [replayed.log.number],
+      removeLogs: replayed.superfluous,
       lastSequence: replayed.lastSequence,
     });
   } catch (error) {
-    log.close();
+    replayed.log.close();
     versions.close();
     throw error;
   }
@@ -224,7 +230,7 @@ function openLocked<K, V>(
     runtime,
     options,
     versions,
-    log,
+    log: replayed.log,
     pool: replayed.pool,
     memtables: replayed.memtables,
     lastSequence: replayed.lastSequence,
@@ -277,7 +283,11 @@ function checkTables(
   }
 }
 
-/** A log that the manifest does not know holds nothing: writes go to it only after the manifest names it. If it does hold something, the manifest was cut short. */
+/**
+ * A log that the manifest does not know holds nothing that counts: writes go
+ * to it only after the manifest names it, but for what an opening that was
+ * cut short wrote again. If it holds anything else, the manifest was cut.
+ */
 function checkUnknownLogs(
   files: FileSystem,
   directory: string,
@@ -289,7 +299,7 @@ function checkUnknownLogs(
     if (kind !== "log" || number <= newest) continue;
     const path = `${directory}/${name}`;
     const size = files.stat(path)?.size ?? 0;
-    if (size > LOG_HEADER_LENGTH) {
+    if (size > LOG_HEADER_LENGTH && !isMadeAtOpen(files, path)) {
       throw corruption(
         path,
         LOG_HEADER_LENGTH,
@@ -304,25 +314,23 @@ function checkUnknownLogs(
 interface Replayed {
   readonly pool: ArenaPool;
   readonly memtables: Memtable[];
-  readonly isEmpty: boolean;
+  /** The new log, with the writes of the log that was not sealed. */
+  readonly log: LogWriter;
+  /** Numbers of the logs that nothing needs any more. */
+  readonly superfluous: number[];
   readonly lastSequence: number;
   readonly lostTailBytes: number;
-  /** The number of the newest log; 0 if there was none. */
-  readonly newestLog: number;
 }
 
 /** Fills memtables from logs. */
 class Replay implements LogSink {
   readonly memtables: Memtable[] = [];
+  /** The log that will hold the operations. */
+  log = 0;
   private readonly pool: ArenaPool;
-  private log = 0;
 
   constructor(pool: ArenaPool) {
     this.pool = pool;
-  }
-
-  startLog(number: number): void {
-    this.log = number;
   }
 
   private memtableWith(room: number): Memtable {
@@ -340,15 +348,9 @@ class Replay implements LogSink {
     key: Uint8Array,
     value: Uint8Array,
   ): void {
-    this.memtableWith(entryRoom(key.length, value.length)).add(
-      sequence,
-      kind,
-      key,
-      key.length,
-      value,
-      0,
-      value.length,
-    );
+    const { length } = key;
+    this.memtableWith(entryRoom(length, value.length))
+      .add(sequence, kind, key, length, value, 0, value.length);
   }
 
   range(sequence: number, start: Uint8Array, end: Uint8Array): void {
@@ -357,85 +359,146 @@ class Replay implements LogSink {
   }
 }
 
-/** Replays the logs in the order of their numbers and seals each in `state`. */
+/** Bytes gathered for one group of a log that is written again. */
+const REWRITE_BYTES = 1024 * 1024;
+
+/** Writes operations to a log again. */
+class Rewrite implements LogSink {
+  private readonly log: LogWriter;
+
+  constructor(log: LogWriter) {
+    this.log = log;
+  }
+
+  entry(
+    sequence: number,
+    kind: 0 | 1,
+    key: Uint8Array,
+    value: Uint8Array,
+  ): void {
+    const { log } = this;
+    log.append(sequence, kind, key, key.length, value, value.length);
+    if (log.pendingBytes > REWRITE_BYTES) log.write();
+  }
+
+  range(sequence: number, start: Uint8Array, end: Uint8Array): void {
+    this.log.appendRange(sequence, start, end);
+  }
+}
+
+/** Replays the sealed logs in the order of their numbers, then the newest one, whose writes go to a new log. */
 function replayLogs(
   files: FileSystem,
-  directory: string,
+  versions: VersionSet,
   state: TreeState,
   options: ResolvedOptions,
 ): Replayed {
   const pool = new ArenaPool(options.writeBufferSize, SPARE_ARENAS);
   const replay = new Replay(pool);
-  const numbers = [...state.logs.keys()].sort((a, b) => a - b);
-  let lostTailBytes = 0;
-  let before: { number: number; lastSequence: number } | undefined;
-  for (const number of numbers) {
-    const path = `${directory}/${fileName("log", number)}`;
-    const seal = state.logs.get(number);
-    if (files.stat(path) === undefined) {
-      throw corruption(path, 0, "a log that the manifest names", "no file");
-    }
-    if (seal === undefined && number !== numbers.at(-1)) {
-      throw corruption(path, 0, "a log sealed by the manifest", "one not");
-    }
-    replay.startLog(number);
-    const result = replayLog(files, path, number, seal, replay);
-    const { previous, lastSequenceBefore } = result.header;
-    const follows = before === undefined ||
-      previous === before.number && lastSequenceBefore >= before.lastSequence;
-    if (!follows) {
-      throw corruption(
-        path,
-        0,
-        `the log after log ${before?.number}`,
-        `the one after log ${previous} and sequence ${lastSequenceBefore}`,
-      );
-    }
-    if (seal === undefined) syncFile(files, path);
-    state.logs.set(number, result.seal);
-    lostTailBytes += result.lostTailBytes;
-    before = { number, lastSequence: result.seal.lastSequence };
+  const numbers = versions.logs;
+  const unsealed = numbers.filter((n) => state.logs.get(n) === undefined);
+  if (
+    unsealed.length > 1 || unsealed.length > 0 && unsealed[0] !== numbers.at(-1)
+  ) {
+    throw corruption(
+      versions.path("log", unsealed[0]),
+      0,
+      "a log that the manifest sealed, for there is a newer one",
+      "one that is not sealed",
+    );
   }
+  const newNumber = versions.newFileNumber();
+  let last: { number: number; lastSequence: number } | undefined;
+  let kept = 0;
+  let sealedSequence = 0;
+  let lostTailBytes = 0;
+  for (const number of numbers) {
+    const seal = state.logs.get(number);
+    replay.log = seal === undefined ? newNumber : number;
+    const result = replayOne(files, versions, number, seal, replay);
+    if (last !== undefined) checkFollows(versions, result.header, last);
+    last = { number, lastSequence: result.seal.lastSequence };
+    lostTailBytes = result.lostTailBytes;
+    if (seal === undefined) continue;
+    sealedSequence = seal.lastSequence;
+    if (replay.memtables.length > 0) kept = number;
+  }
+  const log = writeNewLog(files, versions, unsealed, {
+    number: newNumber,
+    previous: kept,
+    lastSequenceBefore: sealedSequence,
+    isMadeAtOpen: true,
+  });
   return {
     pool,
     memtables: replay.memtables,
-    isEmpty: replay.memtables.length === 0,
+    log,
+    superfluous: kept === 0 ? numbers : unsealed,
     lastSequence: Math.max(
       state.lastSequence,
-      before?.lastSequence ?? 0,
+      last?.lastSequence ?? 0,
       ...state.metas().map((table) => table.newest),
     ),
     lostTailBytes,
-    newestLog: numbers.at(-1) ?? 0,
   };
 }
 
-function syncFile(files: FileSystem, path: string): void {
-  const file = files.open(path, "read");
+/** Makes the new log and writes the unsealed one to it again. */
+function writeNewLog(
+  files: FileSystem,
+  versions: VersionSet,
+  unsealed: readonly number[],
+  header: LogHeader,
+): LogWriter {
+  const path = versions.path("log", header.number);
+  const log = LogWriter.create(files, path, header);
   try {
-    file.syncNow();
-  } finally {
-    file.close();
+    for (const number of unsealed) {
+      replayOne(files, versions, number, undefined, new Rewrite(log));
+    }
+    log.write();
+    log.syncNow();
+    files.syncDirectory(versions.directory);
+    return log;
+  } catch (error) {
+    log.close();
+    throw error;
   }
+}
+
+function replayOne(
+  files: FileSystem,
+  versions: VersionSet,
+  number: number,
+  seal: LogSeal | undefined,
+  sink: LogSink,
+): LogReplay {
+  const path = versions.path("log", number);
+  if (files.stat(path) === undefined) {
+    throw corruption(path, 0, "a log that the manifest names", "no file");
+  }
+  return replayLog(files, path, number, seal, sink);
+}
+
+/** The header of a log names its predecessor, so that a missing or shorter one is seen. */
+function checkFollows(
+  versions: VersionSet,
+  { number, previous, lastSequenceBefore }: LogHeader,
+  before: { number: number; lastSequence: number },
+): void {
+  if (
+    previous === before.number && lastSequenceBefore >= before.lastSequence
+  ) return;
+  throw corruption(
+    versions.path("log", number),
+    0,
+    `the log after log ${before.number} and sequence ${before.lastSequence}`,
+    `the one after log ${previous} and sequence ${lastSequenceBefore}`,
+  );
 }
 
 function raiseFileNumber(state: TreeState, number: number): void {
   state.nextFileNumber = Math.max(state.nextFileNumber, number + 1);
-}
-
-function startLog(
-  files: FileSystem,
-  versions: VersionSet,
-  replayed: Replayed,
-): LogWriter {
-  const number = versions.newFileNumber();
-  const log = LogWriter.create(files, versions.path("log", number), {
-    number,
-    previous: replayed.newestLog,
-    lastSequenceBefore: replayed.lastSequence,
-  });
-  files.syncDirectory(versions.directory);
-  return log;
 }
 
 /**

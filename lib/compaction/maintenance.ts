@@ -8,6 +8,8 @@
  * Invariants:
  * - Memtables become tables in the order in which they were filled.
  * - A job's result is committed in the turn in which the job ends.
+ * - A flush that failed is tried again when the next memtable is frozen or a
+ *   flush is asked for; until then nothing younger is flushed either.
  * - What a job drops was settled when it was made: snapshots taken later see
  *   only sequences that the job keeps.
  *
@@ -58,8 +60,6 @@ export interface MaintainedTree {
   commit(edit: Edit): void;
   /** Puts a table in the place of the oldest frozen memtable. */
   commitFlush(table: TableMeta | undefined): void;
-  /** Latches the handle: a memtable cannot be flushed. */
-  flushFailed(error: unknown): void;
 }
 
 /** Counts of one lane, for stats. */
@@ -91,7 +91,7 @@ export class Maintenance {
   readonly flushes: LaneCounters = newCounters();
   /** What compactions did. */
   readonly compactions: LaneCounters = newCounters();
-  /** Why the last compaction in the background failed. */
+  /** Why the last flush, or compaction in the background, failed; `undefined` since one succeeded. */
   lastError: unknown;
   private readonly tree: MaintainedTree;
   private readonly strategy: Strategy = sizeTiered;
@@ -130,8 +130,9 @@ export class Maintenance {
     );
     const flushing = new RunningJob(tree.runtime, job, (table, seconds) => {
       this.flushing = undefined;
-      count(this.flushes, memtable.bytes, table?.size ?? 0, seconds);
       tree.commitFlush(table);
+      count(this.flushes, memtable.bytes, table?.size ?? 0, seconds);
+      this.lastError = undefined;
       this.wake();
     });
     flushing.done.then(() => {
@@ -139,8 +140,8 @@ export class Maintenance {
       this.scheduleCompaction();
     }, (error) => {
       this.flushing = undefined;
-      if (error instanceof VarveError && error.code === "ABORTED") return;
-      tree.flushFailed(error);
+      if (this.isClosed) return;
+      this.lastError = error;
       this.wakeAll(error);
     });
     this.flushing = flushing;

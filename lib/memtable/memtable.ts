@@ -22,6 +22,11 @@ import {
 
 export { entryRoom, rangeRoom };
 
+/** Bytes of an arena with room for `room` bytes of entries: whole words. */
+function arenaSize(room: number): number {
+  return Math.ceil((room + ARENA_OVERHEAD) / 4) * 4;
+}
+
 /** Arenas of one size, kept for the next memtable: a fresh one costs a page fault for every 4 KiB. */
 export class ArenaPool {
   private readonly size: number;
@@ -30,14 +35,14 @@ export class ArenaPool {
 
   /** Keeps at most `most` arenas for memtables of `size` bytes. */
   constructor(size: number, most: number) {
-    this.size = size + ARENA_OVERHEAD;
+    this.size = arenaSize(size);
     this.most = most;
   }
 
   /** An arena with room for `room` bytes of entries, and the usual size at least. */
   take(room: number): SharedArrayBuffer {
-    if (room + ARENA_OVERHEAD > this.size) {
-      return new SharedArrayBuffer(room + ARENA_OVERHEAD);
+    if (arenaSize(room) > this.size) {
+      return new SharedArrayBuffer(arenaSize(room));
     }
     return this.spare.pop() ?? new SharedArrayBuffer(this.size);
   }
@@ -52,8 +57,8 @@ export class ArenaPool {
 
 /** A memtable. */
 export class Memtable {
-  /** The number of the first log that holds any of its entries. */
-  readonly firstLog: number;
+  /** The number of the first log that holds any of its entries. It rises only while there are none. */
+  firstLog: number;
   private readonly pool: ArenaPool;
   private readonly list: SkipList;
   private readonly ranges = new RangeTombstones();

@@ -47,10 +47,15 @@ export function isBeforeEnd(
 /** The newest of a fragment's deletes that a reader at `sequence` sees; 0 if none. */
 export function visibleSequence(fragment: Fragment, sequence: number): number {
   const sequences = fragment.sequences;
-  for (let i = sequences.length - 1; i >= 0; i--) {
-    if (sequences[i] <= sequence) return sequences[i];
+  let count = sequences.length;
+  if (sequences[count - 1] <= sequence) return sequences[count - 1];
+  let low = 0;
+  while (low < count) {
+    const middle = (low + count) >>> 1;
+    if (sequences[middle] <= sequence) low = middle + 1;
+    else count = middle;
   }
-  return 0;
+  return low === 0 ? 0 : sequences[low - 1];
 }
 
 /** How many of `fragments` start at or before `key[start, stop)`. */
@@ -95,17 +100,20 @@ function insertSequence(sequences: number[], sequence: number): void {
   sequences.splice(at, 0, sequence);
 }
 
-/** A set of range tombstones that grows. */
-export class RangeTombstones {
-  private fragments: Fragment[] = [];
-  private shared = false;
-  /** The highest sequence in the set; 0 if it is empty. */
-  newest = 0;
+/** The most fragments of one chunk. */
+const CHUNK = 256;
 
+/**
+ * A set of range tombstones that grows.
+ *
+ * The fragments lie in chunks, so that adding one to many moves a few hundred
+ * references and not all.
+ */
+export class RangeTombstones {
+  private readonly chunks: Fragment[][] = [];
+  private flat: readonly Fragment[] | undefined;
   /** How many fragments there are. */
-  get size(): number {
-    return this.fragments.length;
-  }
+  size = 0;
 
   /** The newest delete that covers a key; see {@linkcode coveringSequence}. */
   covering(
@@ -114,13 +122,24 @@ export class RangeTombstones {
     stop: number,
     sequence: number,
   ): number {
-    return coveringSequence(this.fragments, key, start, stop, sequence);
+    const { chunks } = this;
+    let low = 0;
+    let high = chunks.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const first = chunks[middle][0].start;
+      if (compareRanges(first, 0, first.length, key, start, stop) <= 0) {
+        low = middle + 1;
+      } else high = middle;
+    }
+    return low === 0
+      ? 0
+      : coveringSequence(chunks[low - 1], key, start, stop, sequence);
   }
 
-  /** The fragments as of now. */
+  /** The fragments as of now. Costs their number after a change, nothing otherwise. */
   list(): readonly Fragment[] {
-    this.shared = true;
-    return this.fragments;
+    return this.flat ??= this.chunks.flat();
   }
 
   /**
@@ -129,66 +148,103 @@ export class RangeTombstones {
    * Costs a binary search and the number of fragments that it overlaps.
    */
   add(start: Uint8Array, end: Uint8Array, sequence: number): void {
-    if (this.shared) {
-      this.fragments = this.fragments.slice();
-      this.shared = false;
+    const { chunks } = this;
+    const first = Math.min(
+      firstEndingAfter(chunks.length, (i) => chunks[i].at(-1), start),
+      Math.max(0, chunks.length - 1),
+    );
+    let stop = first + 1;
+    while (stop < chunks.length) {
+      const { start: next } = chunks[stop][0];
+      if (!isBeforeEnd(next, 0, next.length, end)) break;
+      stop++;
     }
-    if (sequence > this.newest) this.newest = sequence;
-    const first = this.firstEndingAfter(start);
-    const pieces: Fragment[] = [];
-    let at = first;
-    let from = start;
-    let done = false;
-    while (!done && at < this.fragments.length) {
-      const old = this.fragments[at];
-      if (!isBeforeEnd(old.start, 0, old.start.length, end)) break;
-      at++;
-      if (compareBytes(from, old.start) < 0) {
-        pieces.push({ start: from, end: old.start, sequences: [sequence] });
-        from = old.start;
-      } else if (compareBytes(old.start, from) < 0) {
-        pieces.push({
-          start: old.start,
-          end: from,
-          sequences: old.sequences.slice(),
-        });
-      }
-      const order = compareEnds(old.end, end);
-      const stop = order <= 0 ? old.end : end;
+    const old = chunks.slice(first, stop).flat();
+    const overlaid = overlay(old, start, end, sequence);
+    if (overlaid === old) return;
+    this.flat = undefined;
+    this.size += overlaid.length - old.length;
+    const pieces: Fragment[][] = [];
+    const most = overlaid.length <= CHUNK ? CHUNK : CHUNK / 2;
+    for (let at = 0; at < overlaid.length; at += most) {
+      pieces.push(overlaid.slice(at, at + most));
+    }
+    chunks.splice(first, stop - first, ...pieces);
+  }
+}
+
+/** The index of the first fragment that ends after `key`; `count` if none does. */
+function firstEndingAfter(
+  count: number,
+  fragmentAt: (index: number) => Fragment | undefined,
+  key: Uint8Array,
+): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const end = fragmentAt(middle)?.end;
+    if (end !== undefined && isBeforeEnd(key, 0, key.length, end)) {
+      high = middle;
+    } else low = middle + 1;
+  }
+  return low;
+}
+
+/**
+ * `fragments` with the delete of [start, end) added.
+ *
+ * @returns The same array if only sequences of its fragments grew.
+ */
+function overlay(
+  fragments: Fragment[],
+  start: Uint8Array,
+  end: Uint8Array,
+  sequence: number,
+): Fragment[] {
+  const first = firstEndingAfter(fragments.length, (i) => fragments[i], start);
+  const pieces: Fragment[] = [];
+  let at = first;
+  let from = start;
+  let isDone = false;
+  let hasChanged = false;
+  while (!isDone && at < fragments.length) {
+    const old = fragments[at];
+    if (!isBeforeEnd(old.start, 0, old.start.length, end)) break;
+    at++;
+    const before = compareBytes(from, old.start);
+    if (before < 0) {
+      pieces.push({ start: from, end: old.start, sequences: [sequence] });
+      from = old.start;
+      hasChanged = true;
+    } else if (before > 0) {
+      pieces.push({
+        start: old.start,
+        end: from,
+        sequences: old.sequences.slice(),
+      });
+    }
+    const order = compareEnds(old.end, end);
+    if (before <= 0 && order <= 0) {
+      // Covered whole: the same bounds, one sequence more.
+      insertSequence(old.sequences, sequence);
+      pieces.push(old);
+    } else {
       const sequences = old.sequences.slice();
       insertSequence(sequences, sequence);
-      pieces.push({ start: from, end: stop, sequences });
-      if (order > 0) {
-        pieces.push({ start: end, end: old.end, sequences: old.sequences });
-      }
-      from = stop;
-      done = order >= 0;
+      pieces.push({ start: from, end: order <= 0 ? old.end : end, sequences });
+      hasChanged = true;
     }
-    if (!done) pieces.push({ start: from, end, sequences: [sequence] });
-    this.replace(first, at - first, pieces);
-  }
-
-  /** `splice` without spreading a list that may be too long for a call. */
-  private replace(at: number, count: number, pieces: Fragment[]): void {
-    if (pieces.length < 1000) {
-      this.fragments.splice(at, count, ...pieces);
-    } else {
-      this.fragments = this.fragments.slice(0, at).concat(
-        pieces,
-        this.fragments.slice(at + count),
-      );
+    if (order > 0) {
+      pieces.push({ start: end, end: old.end, sequences: old.sequences });
     }
+    from = order <= 0 ? old.end : end;
+    isDone = order >= 0;
   }
-
-  private firstEndingAfter(key: Uint8Array): number {
-    let low = 0;
-    let high = this.fragments.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (isBeforeEnd(key, 0, key.length, this.fragments[middle].end)) {
-        high = middle;
-      } else low = middle + 1;
-    }
-    return low;
+  if (!isDone) {
+    pieces.push({ start: from, end, sequences: [sequence] });
+    hasChanged = true;
   }
+  if (!hasChanged) return fragments;
+  return fragments.slice(0, first).concat(pieces, fragments.slice(at));
 }

@@ -36,8 +36,6 @@ export interface ScanSource<K, V> {
   readonly values: Codec<V> | undefined;
 }
 
-/** Rows between two looks at the clock, in `for await`. */
-const ROWS_PER_LOOK = 64;
 /** Milliseconds after which `for await` gives way to the event loop. */
 const TURN_MILLISECONDS = 4;
 
@@ -69,7 +67,7 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
   /**
    * The next row.
    *
-   * @throws `CLOSED` when the database was closed meanwhile, `CORRUPTION` or
+   * @throws `CLOSED` when the database or the scan was closed meanwhile, `CORRUPTION` or
    * `IO` when a table cannot be read.
    */
   next(): IteratorResult<T> {
@@ -99,11 +97,10 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
     const { host } = this.#core;
     try {
       let turnStarted = host.now();
-      for (let rows = 1;; rows++) {
+      for (;;) {
         const { done, value } = this.next();
         if (done) return;
         yield value;
-        if (rows % ROWS_PER_LOOK !== 0) continue;
         if (host.now() - turnStarted < TURN_MILLISECONDS) continue;
         await host.pause();
         turnStarted = host.now();
@@ -132,8 +129,10 @@ export class ScanCore<K, V> {
 
   /** Moves to the next row; returns whether there is one. */
   next(): boolean {
-    if (this.isClosed) return false;
     this.host.checkOpen();
+    if (this.isClosed) {
+      throw new VarveError("CLOSED", "the scan was closed");
+    }
     try {
       return this.source.rows.next();
     } catch (error) {

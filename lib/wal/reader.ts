@@ -9,14 +9,15 @@
  *
  * @module
  */
-import { getU32, getU48 } from "../encoding/fixed.ts";
 import { Decoder } from "../encoding/varint.ts";
 import { corruption } from "../errors.ts";
 import type { FileSystem } from "../runtime/runtime.ts";
 import {
+  decodeGroupHeader,
   decodeLogHeader,
   GROUP_HEADER_LENGTH,
-  groupChecksum,
+  type GroupHeader,
+  isPayloadWhole,
   LOG_DELETE_RANGE,
   LOG_HEADER_LENGTH,
   type LogHeader,
@@ -95,14 +96,14 @@ export function replayLog(
   let offset = LOG_HEADER_LENGTH;
   let lastSequence = header.lastSequenceBefore;
   while (offset < limit) {
-    const fault = groupFault(bytes, offset, limit, number, lastSequence);
-    if (fault !== undefined) {
-      judgeEnd(bytes, path, number, offset, seal, fault);
+    const group = decodeGroupHeader(bytes, offset, number);
+    const fault = faultOf(group, bytes, offset, limit, number, lastSequence);
+    if (group === undefined || fault !== undefined) {
+      judgeEnd(bytes, path, number, offset, seal, fault ?? "none");
       break;
     }
-    const end = groupEnd(bytes, offset);
-    lastSequence = replayGroup(bytes, path, offset, end, sink);
-    offset = end;
+    lastSequence = replayGroup(bytes, path, offset, group, sink);
+    offset = group.end;
   }
   if (seal !== undefined && lastSequence !== seal.lastSequence) {
     throw corruption(
@@ -134,27 +135,36 @@ function checkHeader(
   return header;
 }
 
-function groupEnd(bytes: Uint8Array, offset: number): number {
-  return offset + GROUP_HEADER_LENGTH + getU32(bytes, offset + 4);
+/** Whether the log at `path` was made while a database was opened; false too if its header cannot be read. */
+export function isMadeAtOpen(files: FileSystem, path: string): boolean {
+  const file = files.open(path, "read");
+  try {
+    const bytes = new Uint8Array(LOG_HEADER_LENGTH);
+    file.readAt(bytes, 0);
+    const header = decodeLogHeader(bytes);
+    return typeof header !== "string" && header.isMadeAtOpen;
+  } finally {
+    file.close();
+  }
 }
 
 /** What is wrong with the group at `offset`; `undefined` if nothing is. */
-function groupFault(
+function faultOf(
+  group: GroupHeader | undefined,
   bytes: Uint8Array,
   offset: number,
   limit: number,
   number: number,
   lastSequence: number,
 ): string | undefined {
-  if (offset + GROUP_HEADER_LENGTH > limit) return "the start of one";
-  const end = groupEnd(bytes, offset);
-  if (end > limit) return "a length that goes past the end";
-  if (
-    getU32(bytes, offset) !== groupChecksum(bytes, offset, end, number, offset)
-  ) return "a checksum that does not match";
-  const first = getU48(bytes, offset + 8);
-  if (first !== lastSequence + 1) {
-    return `sequence ${first} after ${lastSequence}`;
+  if (group === undefined) return "no header of one";
+  const { end, firstSequence } = group;
+  if (end > limit) return "one that goes past the end";
+  if (!isPayloadWhole(bytes, offset, end, number)) {
+    return "a checksum that does not match";
+  }
+  if (firstSequence <= lastSequence) {
+    return `sequence ${firstSequence} after ${lastSequence}`;
   }
   return undefined;
 }
@@ -182,22 +192,13 @@ function judgeEnd(
   }
 }
 
-/** The highest synced mark of any whole group that starts at or after `from`. */
+/** The highest synced mark of any group header that stands at or after `from`. */
 function highestMark(bytes: Uint8Array, from: number, number: number): number {
   let highest = 0;
   const last = bytes.length - GROUP_HEADER_LENGTH;
-  for (let at = from; at <= last;) {
-    const mark = getU48(bytes, at + 14);
-    const end = groupEnd(bytes, at);
-    const plausible = mark >= LOG_HEADER_LENGTH && mark <= at &&
-      end <= bytes.length && getU32(bytes, at + 20) > 0;
-    if (
-      plausible &&
-      getU32(bytes, at) === groupChecksum(bytes, at, end, number, at)
-    ) {
-      highest = Math.max(highest, mark);
-      at = end;
-    } else at++;
+  for (let at = from; at <= last; at++) {
+    const group = decodeGroupHeader(bytes, at, number);
+    if (group !== undefined) highest = Math.max(highest, group.mark);
   }
   return highest;
 }
@@ -206,11 +207,9 @@ function replayGroup(
   bytes: Uint8Array,
   path: string,
   offset: number,
-  end: number,
+  { end, firstSequence: first, operations: count }: GroupHeader,
   sink: LogSink,
 ): number {
-  const first = getU48(bytes, offset + 8);
-  const count = getU32(bytes, offset + 20);
   const decoder = new Decoder(bytes, offset + GROUP_HEADER_LENGTH, end);
   for (let i = 0; i < count && !decoder.failed; i++) {
     const kind = decoder.byte();

@@ -10,13 +10,12 @@
  * @module
  */
 import { copyInto } from "../encoding/bytes.ts";
-import { putU32, putU48 } from "../encoding/fixed.ts";
 import { MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
 import type { File, FileSystem } from "../runtime/runtime.ts";
 import {
+  encodeGroupHeader,
   encodeLogHeader,
   GROUP_HEADER_LENGTH,
-  groupChecksum,
   LOG_DELETE_RANGE,
   LOG_HEADER_LENGTH,
   type LogHeader,
@@ -28,6 +27,8 @@ const USUAL_BUFFER = 64 * 1024;
 export class LogWriter {
   /** The number of the log. */
   readonly number: number;
+  /** The last sequence in the log, or before it while it is empty. */
+  lastSequence: number;
   private readonly file: File;
   private buffer = new Uint8Array(USUAL_BUFFER);
   private length = GROUP_HEADER_LENGTH;
@@ -38,8 +39,9 @@ export class LogWriter {
   private syncing = false;
   private closed = false;
 
-  private constructor(number: number, file: File) {
-    this.number = number;
+  private constructor(header: LogHeader, file: File) {
+    this.number = header.number;
+    this.lastSequence = header.lastSequenceBefore;
     this.file = file;
   }
 
@@ -53,7 +55,7 @@ export class LogWriter {
       file.close();
       throw error;
     }
-    return new LogWriter(header.number, file);
+    return new LogWriter(header, file);
   }
 
   /** Bytes of the file, with the group that is not yet written. */
@@ -112,6 +114,7 @@ export class LogWriter {
 
   private begin(sequence: number, bytes: number): void {
     if (this.operations++ === 0) this.firstSequence = sequence;
+    this.lastSequence = sequence;
     const needed = this.length + bytes + 2 * MAX_VARINT_LENGTH;
     if (needed <= this.buffer.length) return;
     const grown = new Uint8Array(Math.max(needed, this.buffer.length * 2));
@@ -123,14 +126,13 @@ export class LogWriter {
   write(): void {
     if (this.operations === 0) return;
     const group = this.buffer.subarray(0, this.length);
-    putU32(group, 4, this.length - GROUP_HEADER_LENGTH);
-    putU48(group, 8, this.firstSequence);
-    putU48(group, 14, this.synced);
-    putU32(group, 20, this.operations);
-    putU32(
+    encodeGroupHeader(
       group,
-      0,
-      groupChecksum(group, 0, this.length, this.number, this.end),
+      this.firstSequence,
+      this.synced,
+      this.operations,
+      this.number,
+      this.end,
     );
     this.file.writeAt(group, this.end);
     this.end += this.length;

@@ -8,11 +8,13 @@
  *
  * Invariants:
  * - At most one sync is under way, and acknowledgements follow only from it:
- *   never from a later sync that might hide the failure of an earlier one.
+ *   a second one could succeed only because the first one's failure marked
+ *   the pages clean.
  * - The first failure latches the handle; every waiting write is rejected.
  *
  * @module
  */
+import type { VarveError } from "../errors.ts";
 import type { LogWriter } from "../wal/writer.ts";
 import type { Durability } from "../types.ts";
 import type { Health } from "./health.ts";
@@ -48,11 +50,22 @@ export class CommitQueue {
   private synced: Group | undefined;
   private turnScheduled = false;
   private syncing: Promise<void> | undefined;
+  private readonly afterSync: () => void;
 
-  /** Acknowledges writes of `log`. */
-  constructor(health: Health, log: LogWriter) {
+  /**
+   * Acknowledges writes of `log`.
+   *
+   * @param afterSync Called after each sync that succeeded, while none is under way.
+   */
+  constructor(health: Health, log: LogWriter, afterSync: () => void) {
     this.health = health;
     this.log = log;
+    this.afterSync = afterSync;
+  }
+
+  /** Whether a sync is under way. */
+  get isSyncing(): boolean {
+    return this.syncing !== undefined;
   }
 
   /** The acknowledgement of what was just appended to the log. */
@@ -115,17 +128,19 @@ export class CommitQueue {
       return;
     }
     if (group !== undefined) this.settle(group);
+    this.afterSync();
     // Behind the writers that were just woken: their next writes join the next sync.
     if (this.synced !== undefined) queueMicrotask(this.turn);
   }
 
   /** Latches, and rejects everyone who waits. */
-  fail(error: unknown): void {
+  fail(error: unknown): VarveError {
     const reason = this.health.fail(error);
     const groups = [this.written, this.synced];
     this.written = undefined;
     this.synced = undefined;
     for (const group of groups) group?.reject(reason);
+    return reason;
   }
 
   /** Everything appended so far, made durable. */
@@ -137,8 +152,8 @@ export class CommitQueue {
   }
 
   /**
-   * Ends the log: writes and syncs it, blocking. Who waits for a sync goes on
-   * waiting for the next one, behind the one under way.
+   * Ends the log: writes and syncs it, blocking. Not while a sync is under
+   * way. Who waits for a sync is acknowledged by the next one.
    */
   finishLog(): void {
     this.writeOut();

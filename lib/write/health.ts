@@ -17,11 +17,7 @@ export class Health {
   /** Latches; returns the error as a `VarveError`. */
   fail(error: unknown): VarveError {
     this.failure ??= error;
-    return error instanceof VarveError ? error : new VarveError(
-      "IO",
-      error instanceof Error ? error.message : String(error),
-      { cause: error },
-    );
+    return asVarveError(error);
   }
 
   /** The error for a write that comes after the latch fell; `undefined` while all is well. */
@@ -37,4 +33,13 @@ export class Health {
       { cause: this.failure },
     );
   }
+}
+
+/** The error itself if it is one of ours, or one of ours around it. */
+export function asVarveError(error: unknown): VarveError {
+  return error instanceof VarveError ? error : new VarveError(
+    "IO",
+    error instanceof Error ? error.message : String(error),
+    { cause: error },
+  );
 }

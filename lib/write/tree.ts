@@ -8,6 +8,9 @@
  *   burned.
  * - Only the newest log is not sealed: the next one is used after its
  *   predecessor was synced and the manifest says where it ends.
+ * - A log changes with the memtable, but never while a sync of it is under
+ *   way, whose failure a second sync might hide; then it changes after that
+ *   sync, and until then serves the next memtable too.
  * - Frozen memtables are in the order in which they were filled.
  *
  * @module
@@ -32,7 +35,7 @@ import type { VersionSet } from "../version/version_set.ts";
 import { LogWriter } from "../wal/writer.ts";
 import type { EncodedOperation } from "./batch.ts";
 import { CommitQueue } from "./commit_queue.ts";
-import { Health } from "./health.ts";
+import { asVarveError, Health } from "./health.ts";
 
 /** What recovery hands to the tree. */
 export interface RecoveredTree {
@@ -94,6 +97,7 @@ export class Tree implements MaintainedTree {
   private readonly found = new Found();
   private readonly waiting: Memtable[];
   private active: Memtable;
+  private isLogChangeDue = false;
   private log: LogWriter;
   private readonly snapshots = new Map<number, number>();
   private cachedView: View | undefined;
@@ -107,7 +111,11 @@ export class Tree implements MaintainedTree {
     this.versions = recovered.versions;
     this.results = new Results(recovered.runtime.slabResults);
     this.log = recovered.log;
-    this.commits = new CommitQueue(this.health, recovered.log);
+    this.commits = new CommitQueue(
+      this.health,
+      recovered.log,
+      () => this.changeLogIfDue(),
+    );
     this.pool = recovered.pool;
     this.lastSequence = recovered.lastSequence;
     this.lostTailBytes = recovered.lostTailBytes;
@@ -234,14 +242,11 @@ export class Tree implements MaintainedTree {
         `one write takes ${room} bytes; at most ${ROOM_MAX} are accepted`,
       );
     }
-    try {
-      if (this.active.isEmpty) this.replaceActive(room);
-      else this.freeze(room);
-    } catch (error) {
-      this.commits.fail(error);
-      return this.health.fail(error);
+    if (this.active.isEmpty) {
+      this.replaceActive(room);
+      return undefined;
     }
-    return undefined;
+    return this.freeze(room);
   }
 
   private acknowledge(durability: Durability): Promise<void> {
@@ -309,30 +314,51 @@ export class Tree implements MaintainedTree {
   }
 
   /**
-   * Freezes the active memtable and starts a new one with its own log.
+   * Freezes the active memtable and starts a new one, with its own log if
+   * that is possible now.
    *
-   * A writer that never gives way to the event loop would gather frozen
-   * memtables without end; it is made to flush here.
+   * @returns Why nothing may be written, if so.
    */
-  private freeze(room: number): void {
-    const most = this.options.maxFrozenMemtables;
-    if (this.waiting.length > most) {
-      this.stalls.count++;
-      this.stallBegins();
-      try {
-        this.maintenance.flushNow(most);
-      } finally {
-        this.stallEnds();
-      }
+  private freeze(room: number): VarveError | undefined {
+    try {
+      this.flushBacklog();
+    } catch (error) {
+      // No log was touched: nothing is lost, and the next write tries again.
+      return asVarveError(error);
     }
-    this.commits.finishLog();
-    const refusal = this.health.refusal();
-    if (refusal !== undefined) throw refusal;
-    this.changeLog();
     this.waiting.push(this.active);
+    this.isLogChangeDue = true;
     this.active = this.newMemtable(room);
     this.cachedView = undefined;
+    if (!this.commits.isSyncing) this.changeLogIfDue();
     this.maintenance.scheduleFlush();
+    const { failure } = this.health;
+    return failure === undefined ? undefined : asVarveError(failure);
+  }
+
+  /** A writer that never gives way to the event loop would gather frozen memtables without end: it is made to flush here. */
+  private flushBacklog(): void {
+    const most = this.options.maxFrozenMemtables;
+    if (this.waiting.length <= most) return;
+    this.stalls.count++;
+    this.stallBegins();
+    try {
+      this.maintenance.flushNow(most);
+    } finally {
+      this.stallEnds();
+    }
+  }
+
+  /** Starts a new log if a memtable was frozen since the last one started. A failure latches the handle. */
+  private changeLogIfDue(): void {
+    if (!this.isLogChangeDue || this.health.failure !== undefined) return;
+    this.isLogChangeDue = false;
+    try {
+      this.commits.finishLog();
+      if (this.health.failure === undefined) this.changeLog();
+    } catch (error) {
+      this.commits.fail(error);
+    }
   }
 
   private changeLog(): void {
@@ -341,7 +367,12 @@ export class Tree implements MaintainedTree {
     const log = LogWriter.create(
       this.runtime.files,
       this.versions.path("log", number),
-      { number, previous: old.number, lastSequenceBefore: this.lastSequence },
+      {
+        number,
+        previous: old.number,
+        lastSequenceBefore: this.lastSequence,
+        isMadeAtOpen: false,
+      },
     );
     this.runtime.files.syncDirectory(this.versions.directory);
     this.versions.commit({
@@ -350,6 +381,7 @@ export class Tree implements MaintainedTree {
       lastSequence: this.lastSequence,
     });
     this.log = log;
+    if (this.active.isEmpty) this.active.firstLog = number;
     this.commits.switchTo(log);
     this.finishedLogBytes += old.writtenBytes;
     old.close();
@@ -359,7 +391,7 @@ export class Tree implements MaintainedTree {
     return {
       number: log.number,
       length: log.writtenBytes,
-      lastSequence: this.lastSequence,
+      lastSequence: log.lastSequence,
     };
   }
 
@@ -384,10 +416,6 @@ export class Tree implements MaintainedTree {
     this.cachedView = undefined;
   }
 
-  flushFailed(error: unknown): void {
-    this.commits.fail(error);
-  }
-
   /** Bytes of the log being written. */
   get logBytes(): number {
     return this.log.bytes;
@@ -400,12 +428,8 @@ export class Tree implements MaintainedTree {
     const refusal = this.health.refusal();
     if (refusal !== undefined) throw refusal;
     if (!this.active.isEmpty) {
-      try {
-        this.freeze(0);
-      } catch (error) {
-        this.commits.fail(error);
-        throw this.health.fail(error);
-      }
+      const failure = this.freeze(0);
+      if (failure !== undefined) throw failure;
     }
     const tables = this.waiting.length;
     await this.maintenance.frozenAtMost(0);
@@ -432,9 +456,15 @@ export class Tree implements MaintainedTree {
   private async closeLog(): Promise<void> {
     const isWorthFlushing = this.active.bytes >= FLUSH_AT_CLOSE_BYTES ||
       this.versions.logs.length >= FLUSH_AT_CLOSE_LOGS;
-    if (this.waiting.length > 0 || isWorthFlushing) await this.flush();
+    if (this.waiting.length > 0 || isWorthFlushing) {
+      try {
+        await this.flush();
+      } catch {
+        // The logs have everything: what follows makes them durable.
+      }
+    }
     await this.commits.flush();
-    this.commits.writeOut();
+    await this.commits.idle();
     const refusal = this.health.refusal();
     if (refusal !== undefined) throw refusal;
     if (!this.active.isEmpty) {
