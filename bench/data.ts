@@ -1,0 +1,169 @@
+/**
+ * Keys and values of the benchmarks: deterministic, so that every answer can
+ * be checked.
+ *
+ * - Entry `i` has the key number `2 * i`, as 16 decimal digits. Odd numbers are
+ *   missing keys that lie among the present ones.
+ * - A value has 100 bytes: its key number, its generation (which write of the
+ *   key it is), then bytes of which half compresses away.
+ *
+ * The buffers that keys and values are built in are used again and again: the
+ * store copies what it is given.
+ *
+ * @module
+ */
+
+export const KEY_BYTES = 16;
+export const VALUE_BYTES = 100;
+
+const STAMP_BYTES = 5;
+const TEMPLATE_COUNT = 1024; // a power of two
+const KEY_DIGITS_USED = 10;
+const DIGIT_ZERO = 0x30;
+
+/** One in so many answers is compared byte by byte, the others by their stamp. */
+const FULL_CHECK_EVERY = 64;
+
+/** A generator of pseudo-random numbers: mulberry32, by Tommy Ettinger. */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed | 0;
+  }
+
+  /** A whole number in [0, bound). */
+  below(bound: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let x = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
+    return Math.floor(((x ^ (x >>> 14)) >>> 0) / 4294967296 * bound);
+  }
+}
+
+/** The numbers [0, count) in random order (Fisher and Yates). */
+export function shuffled(count: number, seed: number): Uint32Array {
+  const random = new Random(seed);
+  const numbers = Uint32Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    const moved = numbers[i] ?? 0;
+    numbers[i] = numbers[j] ?? 0;
+    numbers[j] = moved;
+  }
+  return numbers;
+}
+
+/** Runs of random bytes, each said twice: half of it compresses away. */
+function makeTemplates(): Uint8Array[] {
+  const random = new Random(301);
+  return Array.from({ length: TEMPLATE_COUNT }, () => {
+    const template = new Uint8Array(VALUE_BYTES);
+    const half = VALUE_BYTES / 2;
+    for (let i = 0; i < half; i++) template[i] = random.below(256);
+    template.copyWithin(half, 0, half);
+    return template;
+  });
+}
+
+const templates = makeTemplates();
+const NO_TEMPLATE = new Uint8Array(VALUE_BYTES);
+
+function templateOf(number: number): Uint8Array {
+  return templates[(number >>> 1) & (TEMPLATE_COUNT - 1)] ?? NO_TEMPLATE;
+}
+
+const keyBuffer = new Uint8Array(KEY_BYTES).fill(DIGIT_ZERO);
+const valueBuffer = new Uint8Array(VALUE_BYTES);
+const expectedKey = new Uint8Array(KEY_BYTES).fill(DIGIT_ZERO);
+const expectedValue = new Uint8Array(VALUE_BYTES);
+
+function writeDigits(into: Uint8Array, number: number): void {
+  let rest = number;
+  for (let i = KEY_BYTES - 1; i >= KEY_BYTES - KEY_DIGITS_USED; i--) {
+    const tens = Math.floor(rest / 10);
+    into[i] = DIGIT_ZERO + rest - tens * 10;
+    rest = tens;
+  }
+}
+
+function writeValue(into: Uint8Array, number: number, generation: number) {
+  into.set(templateOf(number));
+  into[0] = number;
+  into[1] = number >>> 8;
+  into[2] = number >>> 16;
+  into[3] = number >>> 24;
+  into[4] = generation;
+}
+
+/** The key with this number, below 2^32, in a buffer that the next call overwrites. */
+export function keyOf(number: number): Uint8Array {
+  writeDigits(keyBuffer, number);
+  return keyBuffer;
+}
+
+/** The value of a key number, in a buffer that the next call overwrites. */
+export function valueOf(number: number, generation: number): Uint8Array {
+  writeValue(valueBuffer, number, generation);
+  return valueBuffer;
+}
+
+let checks = 0;
+
+/** Fails unless `value` is what the key number was last given. */
+export function checkValue(
+  value: Uint8Array | undefined,
+  number: number,
+  generation: number,
+): void {
+  if (
+    value === undefined || value.length !== VALUE_BYTES ||
+    value[0] !== (number & 0xff) || value[1] !== ((number >>> 8) & 0xff) ||
+    value[2] !== ((number >>> 16) & 0xff) || value[3] !== number >>> 24 ||
+    value[4] !== generation
+  ) {
+    wrong(`value of key ${number}`, generation, value);
+  }
+  if (++checks % FULL_CHECK_EVERY !== 0) return;
+  writeValue(expectedValue, number, generation);
+  for (let i = STAMP_BYTES; i < VALUE_BYTES; i++) {
+    if (value[i] !== expectedValue[i]) {
+      wrong(`value of key ${number}, byte ${i}`, generation, value);
+    }
+  }
+}
+
+/** Fails unless `key` is the key with this number. */
+export function checkKey(key: Uint8Array, number: number): void {
+  writeDigits(expectedKey, number);
+  for (let i = KEY_BYTES - 1; i >= 0; i--) {
+    if (key[i] !== expectedKey[i]) wrong(`key ${number}`, 0, key);
+  }
+}
+
+/** Fails unless a key that is not there was not found. */
+export function checkMissing(
+  value: Uint8Array | undefined,
+  number: number,
+): void {
+  if (value !== undefined) wrong(`missing key ${number}`, 0, value);
+}
+
+/** Fails unless a count is right. */
+export function checkCount(what: string, found: number, expected: number) {
+  if (found !== expected) {
+    throw new Error(`wrong answer: ${what}: ${found}, not ${expected}`);
+  }
+}
+
+function wrong(
+  what: string,
+  generation: number,
+  found: Uint8Array | undefined,
+): never {
+  throw new Error(
+    `wrong answer: ${what}, generation ${generation}: found ${
+      found === undefined ? "nothing" : found.toHex?.() ?? found.join(" ")
+    }`,
+  );
+}

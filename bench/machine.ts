@@ -1,0 +1,40 @@
+/**
+ * What the benchmarks ask of the machine: peak memory, bytes on disk.
+ *
+ * @module
+ */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+
+/** The most memory that this process ever had resident, in bytes. */
+export function peakMemoryBytes(): number {
+  try {
+    const status = readFileSync("/proc/self/status", "utf8");
+    const kibibytes = /^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1];
+    if (kibibytes !== undefined) return Number(kibibytes) * 1024;
+  } catch {
+    // Not Linux: what is resident now is the nearest to it.
+  }
+  return process.memoryUsage().rss;
+}
+
+/** The bytes of the files in a directory. */
+export function directoryBytes(directory: string): number {
+  let bytes = 0;
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    bytes += entry.isDirectory() ? directoryBytes(path) : statSync(path).size;
+  }
+  return bytes;
+}
+
+/** Bytes as `12.3 MiB`. */
+export function mebibytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+/** 1234567 as `1,234,567`. */
+export function thousands(value: number): string {
+  return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ",");
+}
