@@ -27,6 +27,7 @@ import {
   checkValue,
   durabilityOf,
   invalid,
+  keptBytesOf,
 } from "./write/arguments.ts";
 import {
   Batch,
@@ -164,7 +165,8 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     return this.#write(() => {
       const durability = this.#durabilityOf(options);
       const reader = this.#reader;
-      const valueBytes = checkValue(bytesOf(value, reader.values, "value"));
+      const encode = reader.keys === undefined ? bytesOf : keptBytesOf;
+      const valueBytes = checkValue(encode(value, reader.values, "value"));
       const bytes = reader.key(key);
       const length = reader.keyLength;
       return this.#tree.writeEntry(0, bytes, length, valueBytes, durability);
@@ -200,8 +202,8 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
 
   #encodeRange(start: unknown, end: unknown): EncodedOperation {
     const codec = this.#reader.keys;
-    const key = checkKey(bytesOf(start, codec, "start"));
-    const value = checkKey(bytesOf(end, codec, "end"));
+    const key = checkKey(keptBytesOf(start, codec, "start"));
+    const value = checkKey(keptBytesOf(end, codec, "end"));
     checkRange(key, value);
     return { kind: 2, key, value };
   }
@@ -259,13 +261,13 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
       case "put":
         return {
           kind: 0,
-          key: checkKey(bytesOf(operation.key, keys, "key")),
-          value: checkValue(bytesOf(operation.value, values, "value")),
+          key: checkKey(keptBytesOf(operation.key, keys, "key")),
+          value: checkValue(keptBytesOf(operation.value, values, "value")),
         };
       case "delete":
         return {
           kind: 1,
-          key: checkKey(bytesOf(operation.key, keys, "key")),
+          key: checkKey(keptBytesOf(operation.key, keys, "key")),
           value: EMPTY,
         };
       case "deleteRange":

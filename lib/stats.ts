@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { compareBytes } from "./encoding/bytes.ts";
 import type { LaneCounters } from "./compaction/maintenance.ts";
 import type { TableMeta } from "./sstable/meta.ts";
 import type { Table, TableContext } from "./sstable/table.ts";
@@ -32,14 +33,35 @@ function jobStats(counters: LaneCounters): JobStats {
   return { runs, bytesRead, bytesWritten, seconds };
 }
 
-/** Entries for each entry that is live, where each tombstone hides one and older versions are dead. */
+/**
+ * Bytes of tables for each byte that is live, from above: tables whose key
+ * ranges overlap are taken to hold the same keys, so that only the largest of
+ * them is live, less its tombstones and older versions.
+ */
 function spaceAmplification(metas: readonly TableMeta[]): number {
-  const entries = sum(metas, (meta) => meta.entries);
-  const dead = sum(
-    metas,
-    (meta) => meta.olderVersions + 2 * meta.tombstones,
+  const sorted = [...metas].sort((a, b) =>
+    compareBytes(a.smallest, b.smallest)
   );
-  return entries === 0 ? 1 : entries / Math.max(1, entries - dead);
+  let live = 0;
+  let largest = 0;
+  let end: TableMeta | undefined;
+  for (const meta of sorted) {
+    const isApart = end !== undefined && !end.unbounded &&
+      compareBytes(end.largest, meta.smallest) < 0;
+    if (isApart) {
+      live += largest;
+      largest = 0;
+    }
+    const dead = meta.tombstones + meta.olderVersions;
+    const share = meta.entries === 0 ? 0 : 1 - dead / meta.entries;
+    largest = Math.max(largest, meta.size * share);
+    const reachesFurther = end === undefined || isApart || meta.unbounded ||
+      !end.unbounded && compareBytes(end.largest, meta.largest) < 0;
+    if (reachesFurther) end = meta;
+  }
+  live += largest;
+  const bytes = sum(metas, (meta) => meta.size);
+  return bytes === 0 ? 1 : bytes / Math.max(1, live);
 }
 
 function describe(failure: unknown): string | undefined {

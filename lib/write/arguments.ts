@@ -3,8 +3,13 @@
  *
  * @module
  */
-import type { Codec } from "../codecs.ts";
-import { compareBytes, describeBytes, utf8Bytes } from "../encoding/bytes.ts";
+import { type Codec, utf8 } from "../codecs.ts";
+import {
+  compareBytes,
+  copyBytes,
+  describeBytes,
+  utf8Bytes,
+} from "../encoding/bytes.ts";
 import { VarveError } from "../errors.ts";
 import { MAX_KEY_LENGTH, MAX_VALUE_LENGTH } from "../options.ts";
 import type { Durability, WriteOptions } from "../types.ts";
@@ -39,6 +44,18 @@ export function bytesOf(
       ? `${what} is ${typeName(value)}; a Uint8Array or a string is accepted`
       : `the codec made ${typeName(encoded)} of ${what}, not a Uint8Array`,
   );
+}
+
+/** {@linkcode bytesOf}, but good for longer than the next call of the codec, which may use its buffer again. */
+export function keptBytesOf(
+  value: unknown,
+  codec: Codec<never> | Codec<unknown> | undefined,
+  what: string,
+): Uint8Array {
+  const encoded = bytesOf(value, codec, what);
+  return codec === undefined || codec === utf8
+    ? encoded
+    : copyBytes(encoded, 0, encoded.length);
 }
 
 /** Throws unless the key is short enough; returns it. */
