@@ -21,6 +21,10 @@ export interface EncodedOperation {
 /** What a key or value of type `T` may be given as: a string may stand for bytes. */
 export type Input<T> = T extends Uint8Array ? Bytes : T;
 
+function ownCopy(bytes: Uint8Array): Uint8Array {
+  return copyBytes(bytes, 0, bytes.length);
+}
+
 /** The operations of a batch. Not a public method: what it hands out is not a copy. */
 export let operationsOf: (
   batch: Batch<unknown, unknown>,
@@ -69,38 +73,26 @@ export class Batch<K = Uint8Array, V = Uint8Array> {
    * @throws `INVALID_ARGUMENT` for a key or value that is too long or of another type.
    */
   put(key: Input<K>, value: Input<V>): this {
-    const keyBytes = checkKey(bytesOf(key, this.#keys, "key"));
-    const valueBytes = checkValue(bytesOf(value, this.#values, "value"));
-    this.#operations.push({
-      kind: 0,
-      key: copyBytes(keyBytes, 0, keyBytes.length),
-      value: copyBytes(valueBytes, 0, valueBytes.length),
-    });
+    // Each is copied before the next is encoded: codecs may share a buffer.
+    const keyBytes = ownCopy(checkKey(bytesOf(key, this.#keys, "key")));
+    const bytes = checkValue(bytesOf(value, this.#values, "value"));
+    this.#operations.push({ kind: 0, key: keyBytes, value: ownCopy(bytes) });
     return this;
   }
 
   /** Removes a key. */
   delete(key: Input<K>): this {
     const keyBytes = checkKey(bytesOf(key, this.#keys, "key"));
-    this.#operations.push({
-      kind: 1,
-      key: copyBytes(keyBytes, 0, keyBytes.length),
-      value: EMPTY,
-    });
+    this.#operations.push({ kind: 1, key: ownCopy(keyBytes), value: EMPTY });
     return this;
   }
 
   /** Removes the keys in [start, end). */
   deleteRange(start: Input<K>, end: Input<K>): this {
-    const first = checkKey(bytesOf(start, this.#keys, "start"));
-    const firstCopy = copyBytes(first, 0, first.length);
+    const first = ownCopy(checkKey(bytesOf(start, this.#keys, "start")));
     const last = checkKey(bytesOf(end, this.#keys, "end"));
-    checkRange(firstCopy, last);
-    this.#operations.push({
-      kind: 2,
-      key: firstCopy,
-      value: copyBytes(last, 0, last.length),
-    });
+    checkRange(first, last);
+    this.#operations.push({ kind: 2, key: first, value: ownCopy(last) });
     return this;
   }
 

@@ -1,0 +1,96 @@
+/**
+ * Ways to lose a process without losing the test: each machine opens one
+ * database again and again, and `crash()` leaves its files exactly as the
+ * death of the process, or of the power, would leave them at that moment.
+ *
+ * @module
+ */
+import { cpSync } from "node:fs";
+import { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
+import { type Db, open, type Options } from "../../../mod.ts";
+import { withTempDir } from "../../temp.ts";
+import { openIn } from "./memory.ts";
+
+/** A database's life on one machine. */
+export interface Host {
+  /** Opens the database as the last crash left it. */
+  open(options: Options): Promise<Db>;
+  /** Crashes, at once: what was open is abandoned. */
+  crash(): void;
+}
+
+/** A kind of machine. */
+export interface Machine {
+  /** What `crash()` stands for. */
+  readonly name: string;
+  /** Runs `body` with a machine without a database; lets go of everything afterwards. */
+  run(body: (host: Host) => Promise<void>): Promise<void>;
+}
+
+/** Handles left behind by crashes still hold files; their errors are no one's. */
+async function closeAll(handles: Db[]): Promise<void> {
+  await Promise.allSettled(handles.map((handle) => handle.close()));
+}
+
+/** Process death, as a copy of the files that a live handle is still using. */
+const copyingMachine: Machine = {
+  name: "abandoned handle, files copied",
+  run: (body) =>
+    withTempDir(async (base) => {
+      const handles: Db[] = [];
+      let generation = 0;
+      const path = () => `${base}/${generation}`;
+      try {
+        await body({
+          async open(options) {
+            const db = await open(path(), options);
+            handles.push(db);
+            return db;
+          },
+          crash() {
+            const from = path();
+            generation++;
+            cpSync(from, path(), { recursive: true });
+          },
+        });
+      } finally {
+        await closeAll(handles);
+      }
+    }),
+};
+
+function memoryMachine(
+  name: string,
+  after: (files: MemoryFileSystem) => MemoryFileSystem,
+): Machine {
+  return {
+    name,
+    async run(body) {
+      const handles: Db[] = [];
+      let files = new MemoryFileSystem();
+      try {
+        await body({
+          async open(options) {
+            const db = await openIn(files, options);
+            handles.push(db);
+            return db;
+          },
+          crash() {
+            files = after(files);
+          },
+        });
+      } finally {
+        await closeAll(handles);
+      }
+    },
+  };
+}
+
+/** Every way to crash within this process. */
+export function machines(): Machine[] {
+  return [
+    copyingMachine,
+    memoryMachine("process death", (files) => files.afterProcessDeath()),
+    memoryMachine("power loss", (files) => files.afterPowerLoss()),
+  ];
+}
