@@ -21,7 +21,6 @@ import type {
   WriteOptions,
 } from "./types.ts";
 import {
-  bytesOf,
   checkKey,
   checkRange,
   checkValue,
@@ -165,11 +164,16 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     return this.#write(() => {
       const durability = this.#durabilityOf(options);
       const reader = this.#reader;
-      const encode = reader.keys === undefined ? bytesOf : keptBytesOf;
-      const valueBytes = checkValue(encode(value, reader.values, "value"));
-      const bytes = reader.key(key);
-      const length = reader.keyLength;
-      return this.#tree.writeEntry(0, bytes, length, valueBytes, durability);
+      const valueBytes = reader.value(value);
+      const keyBytes = reader.key(key);
+      return this.#tree.writeEntry(
+        0,
+        keyBytes,
+        reader.keyLength,
+        valueBytes,
+        reader.valueLength,
+        durability,
+      );
     });
   }
 
@@ -179,7 +183,7 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
       const durability = this.#durabilityOf(options);
       const bytes = this.#reader.key(key);
       const length = this.#reader.keyLength;
-      return this.#tree.writeEntry(1, bytes, length, EMPTY, durability);
+      return this.#tree.writeEntry(1, bytes, length, EMPTY, 0, durability);
     });
   }
 

@@ -17,7 +17,13 @@ import { type Bounds, VisibleRows } from "./read/visible.ts";
 import { TableCursor } from "./sstable/cursor.ts";
 import { mayOverlap } from "./sstable/meta.ts";
 import type { ScanOptions } from "./types.ts";
-import { bytesOf, checkKey, invalid } from "./write/arguments.ts";
+import {
+  bytesOf,
+  checkKey,
+  checkValue,
+  invalid,
+  keptBytesOf,
+} from "./write/arguments.ts";
 import { type Tree, valueOf } from "./write/tree.ts";
 
 const NO_BYTES = new Uint8Array(0);
@@ -34,7 +40,10 @@ export class Reader<K, V> {
   openScans = 0;
   /** The length of the key that {@linkcode Reader.key} left in what it returned. */
   keyLength = 0;
+  /** The same of {@linkcode Reader.value}. */
+  valueLength = 0;
   private readonly scratch = new Uint8Array(1024);
+  private readonly valueScratch = new Uint8Array(8192);
   private readonly host: ScanHost;
 
   /** Reads of `tree`. */
@@ -63,7 +72,7 @@ export class Reader<K, V> {
   /** The bytes of a key, good until the next call, with their length in {@linkcode Reader.keyLength}. */
   key(key: unknown): Uint8Array {
     if (this.keys === undefined && typeof key === "string") {
-      const length = encodeUtf8Into(key, this.scratch);
+      const length = encodeUtf8Into(key, this.scratch, 0);
       if (length >= 0) {
         this.keyLength = length;
         return this.scratch;
@@ -71,6 +80,23 @@ export class Reader<K, V> {
     }
     const bytes = checkKey(bytesOf(key, this.keys, "key"));
     this.keyLength = bytes.length;
+    return bytes;
+  }
+
+  /** The bytes of a value, good until the next call, with their length in {@linkcode Reader.valueLength}. */
+  value(value: unknown): Uint8Array {
+    const { values } = this;
+    if (values === undefined && typeof value === "string") {
+      const length = encodeUtf8Into(value, this.valueScratch, 0);
+      if (length >= 0) {
+        this.valueLength = length;
+        return this.valueScratch;
+      }
+    }
+    // A codec of keys may use the buffer of this one again.
+    const encode = this.keys === undefined ? bytesOf : keptBytesOf;
+    const bytes = checkValue(encode(value, values, "value"));
+    this.valueLength = bytes.length;
     return bytes;
   }
 

@@ -74,26 +74,31 @@ export function utf8Bytes(text: string): Uint8Array {
 }
 
 /**
- * Encodes `text` as UTF-8 at the start of `into`.
+ * Encodes `text` as UTF-8 at `into[at...]`.
  *
  * Short ASCII strings, what most keys are, skip the encoder: a loop over char
  * codes costs a fifth of a call to it.
  *
- * @returns How many bytes were written, or -1 if `into` may be too small.
+ * @returns The position after the text, or -1 if `into` may be too small.
  */
-export function encodeUtf8Into(text: string, into: Uint8Array): number {
+export function encodeUtf8Into(
+  text: string,
+  into: Uint8Array,
+  at: number,
+): number {
   const length = text.length;
-  if (length * 3 > into.length) return -1;
+  if (at + length * 3 > into.length) return -1;
   if (length <= 64) {
     let i = 0;
     for (; i < length; i++) {
       const code = text.charCodeAt(i);
       if (code > 0x7f) break;
-      into[i] = code;
+      into[at + i] = code;
     }
-    if (i === length) return length;
+    if (i === length) return at + length;
   }
-  return encoder.encodeInto(text, into).written;
+  const rest = at === 0 ? into : into.subarray(at);
+  return at + encoder.encodeInto(text, rest).written;
 }
 
 /**

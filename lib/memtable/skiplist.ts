@@ -15,14 +15,12 @@
  *         word 1      range tombstones: index of the first record
  *         word 2      range tombstones: index of the last record
  *         word 3      point entries
- *         word 4..    head node (only its links are used)
- * node    word 0, 1   the key's first eight bytes, big-endian, zero-padded,
- *                     top bit of each word inverted so that signed
- *                     comparison of the words orders as bytes do
- *         word 2      key length (bits 0-16), height (20-23), kind (24)
+ *         then        the head's links, and nodes and records behind them
+ * node    words -1..  the links, level 0 at -1, level 1 at -2 and so on
+ *         word 0, 1   the hint: eight bytes of the key, see below
+ *         word 2      key length (bits 0-16), kind (24)
  *         word 3      value length
  *         word 4, 5   sequence, low and high
- *         word 6..    one link for each level of the node's height
  *         then        key bytes, value bytes, padding to a whole word
  * range   word 0      link to the next record
  *         word 1, 2   lengths of start and end
@@ -30,31 +28,47 @@
  *         then        start bytes, end bytes, padding
  * ```
  *
+ * A hint is the eight key bytes behind the prefix that all keys shared when
+ * the hints were last set, big-endian, zero-padded, the top bit of each word
+ * inverted so that signed comparison of the words orders as bytes do. A key
+ * without that prefix has the least or the greatest hint. Hints that differ
+ * decide; equal ones leave the rest to the bytes. Keys that begin alike, as
+ * most programs' do, would otherwise have hints that say nothing.
+ *
  * Order: key ascending, sequence descending.
  *
  * @module
  */
-import { copyInto } from "../encoding/bytes.ts";
+import {
+  copyBytes,
+  copyInto,
+  EMPTY,
+  sharedPrefixLength,
+} from "../encoding/bytes.ts";
 import { Cursor, type EntryKind, type Found } from "../cursor.ts";
 
 /** The tallest node. With branching 4 it serves 16 million entries well. */
 const MAX_HEIGHT = 12;
-const LINKS = 6;
-const HEAD = 4;
-const FIRST_FREE = HEAD + LINKS + MAX_HEIGHT;
+const NODE_HEADER = 6;
+/** The head has links only: it stands behind them, where the first node's links may begin. */
+const HEAD = 4 + MAX_HEIGHT;
+const FIRST_FREE = HEAD;
 const KEY_LENGTH_MASK = 0x1ffff;
-const HEIGHT_SHIFT = 20;
 const KIND_SHIFT = 24;
 const SIGN = 0x8000_0000;
 const HIGH_UNIT = 0x1_0000_0000;
 const RANGE_HEADER = 5;
+const LEAST_HINT = SIGN | 0;
+const GREATEST_HINT = 0x7fff_ffff;
+/** Hints are set anew when the list has this many entries, and each time it has 16 times as many. */
+const FIRST_REHINT = 16;
 
 /** Bytes of an arena that hold no entry. */
 export const ARENA_OVERHEAD = FIRST_FREE * 4;
 
 /** The most bytes of arena that one entry takes. */
 export function entryRoom(keyLength: number, valueLength: number): number {
-  return (LINKS + MAX_HEIGHT) * 4 + keyLength + valueLength + 3;
+  return (NODE_HEADER + MAX_HEIGHT) * 4 + keyLength + valueLength + 3;
 }
 
 /** The most bytes of arena that one range tombstone takes. */
@@ -62,7 +76,8 @@ export function rangeRoom(startLength: number, endLength: number): number {
   return RANGE_HEADER * 4 + startLength + endLength + 3;
 }
 
-function firstWord(key: Uint8Array, at: number, end: number): number {
+/** One word of a hint: the bytes of `key[at, end)`, as far as there are four. */
+function hintWord(key: Uint8Array, at: number, end: number): number {
   if (at + 4 <= end) {
     return ((key[at] << 24) | (key[at + 1] << 16) | (key[at + 2] << 8) |
       key[at + 3]) ^ SIGN;
@@ -86,6 +101,10 @@ export class SkipList {
   private random = 0x9e3779b9 | 0;
   private targetHigh = 0;
   private targetLow = 0;
+  /** From where bytes are compared after equal hints. */
+  private rest = 8;
+  private prefix: Uint8Array = EMPTY;
+  private rehintAt = FIRST_REHINT;
 
   /** An empty list in `arena`, whatever was in it. */
   constructor(arena: SharedArrayBuffer) {
@@ -126,12 +145,11 @@ export class SkipList {
     this.findSplice(key, keyLength);
     const height = this.randomHeight();
     const valueLength = valueEnd - valueStart;
-    const node = words[0];
-    const data = (node + LINKS + height) * 4;
+    const node = words[0] + height;
+    const data = (node + NODE_HEADER) * 4;
     words[node] = this.targetHigh;
     words[node + 1] = this.targetLow;
-    words[node + 2] = keyLength | (height << HEIGHT_SHIFT) |
-      (kind << KIND_SHIFT);
+    words[node + 2] = keyLength | (kind << KIND_SHIFT);
     words[node + 3] = valueLength;
     words[node + 4] = sequence | 0;
     words[node + 5] = Math.floor(sequence / HIGH_UNIT);
@@ -139,14 +157,15 @@ export class SkipList {
     copyInto(this.bytes, data + keyLength, value, valueStart, valueEnd);
     words[0] = (data + keyLength + valueLength + 3) >>> 2;
     words[3]++;
-    for (let level = 0; level < height; level++) {
-      const next = words[this.before[level] + LINKS + level];
-      words[node + LINKS + level] = next;
-      if (next === 0) this.tail[level] = node;
+    for (let level = 1; level <= height; level++) {
+      const next = words[this.before[level - 1] - level];
+      words[node - level] = next;
+      if (next === 0) this.tail[level - 1] = node;
     }
-    for (let level = 0; level < height; level++) {
-      Atomics.store(words, this.before[level] + LINKS + level, node);
+    for (let level = 1; level <= height; level++) {
+      Atomics.store(words, this.before[level - 1] - level, node);
     }
+    if (words[3] === this.rehintAt) this.rehint();
   }
 
   /** Adds a range tombstone to the arena's list of them. */
@@ -190,7 +209,7 @@ export class SkipList {
         );
         return;
       }
-      node = words[node + LINKS];
+      node = words[node - 1];
     }
   }
 
@@ -209,18 +228,17 @@ export class SkipList {
 
   /** The first node; 0 if the list is empty. */
   first(): number {
-    return this.words[HEAD + LINKS];
+    return this.words[HEAD - 1];
   }
 
   /** The last node; 0 if the list is empty. */
   last(): number {
     const words = this.words;
     let node = HEAD;
-    for (let level = this.height - 1; level >= 0; level--) {
-      let next = words[node + LINKS + level];
-      while (next !== 0) {
+    for (let level = this.height; level > 0; level--) {
+      for (let next = words[node - level]; next !== 0;) {
         node = next;
-        next = words[node + LINKS + level];
+        next = words[node - level];
       }
     }
     return node === HEAD ? 0 : node;
@@ -228,7 +246,7 @@ export class SkipList {
 
   /** The node after another; 0 if none. */
   after(node: number): number {
-    return this.words[node + LINKS];
+    return this.words[node - 1];
   }
 
   /**
@@ -241,12 +259,11 @@ export class SkipList {
     const words = this.words;
     const start = this.keyStart(node);
     const length = this.keyLength(node);
-    this.targetHigh = words[node];
-    this.targetLow = words[node + 1];
     const key = this.bytes.subarray(start, start + length);
+    this.target(key, length);
     let at = this.lowerBound(key, length);
     if (at === node) return this.before[0] === HEAD ? 0 : this.before[0];
-    while (words[at + LINKS] !== node) at = words[at + LINKS];
+    while (words[at - 1] !== node) at = words[at - 1];
     return at;
   }
 
@@ -264,7 +281,7 @@ export class SkipList {
 
   /** Where a node's key starts in {@linkcode SkipList.bytes}. */
   keyStart(node: number): number {
-    return (node + LINKS + ((this.words[node + 2] >>> HEIGHT_SHIFT) & 0xf)) * 4;
+    return (node + NODE_HEADER) * 4;
   }
 
   /** The length of a node's key. */
@@ -282,10 +299,56 @@ export class SkipList {
     return this.words[node + 3];
   }
 
-  /** Sets the first eight bytes that {@linkcode lowerBound} looks for. */
+  /** Sets the hint that {@linkcode lowerBound} looks for. */
   private target(key: Uint8Array, keyLength: number): void {
-    this.targetHigh = firstWord(key, 0, keyLength);
-    this.targetLow = keyLength > 4 ? firstWord(key, 4, keyLength) : SIGN | 0;
+    const skip = this.prefix.length;
+    const order = skip === 0 ? 0 : this.comparePrefix(key, keyLength);
+    if (order !== 0) {
+      this.targetHigh = order < 0 ? LEAST_HINT : GREATEST_HINT;
+      this.targetLow = this.targetHigh;
+    } else {
+      this.targetHigh = hintWord(key, skip, keyLength);
+      this.targetLow = hintWord(key, skip + 4, keyLength);
+    }
+    // Keys with and without the prefix may share the least and the greatest hint.
+    const isExtreme = this.targetLow === this.targetHigh &&
+      (this.targetLow === LEAST_HINT || this.targetLow === GREATEST_HINT);
+    this.rest = isExtreme ? 0 : skip + 8;
+  }
+
+  /** 0 if the key begins with the prefix; otherwise on which side of such keys it is. */
+  private comparePrefix(key: Uint8Array, keyLength: number): number {
+    const { prefix } = this;
+    const shared = keyLength < prefix.length ? keyLength : prefix.length;
+    for (let i = 0; i < shared; i++) {
+      const difference = key[i] - prefix[i];
+      if (difference !== 0) return difference;
+    }
+    return keyLength - shared === 0 && keyLength < prefix.length ? -1 : 0;
+  }
+
+  /** Sets every hint anew, for the prefix that all keys share now: that of the first and the last. */
+  private rehint(): void {
+    this.rehintAt *= 16;
+    const { bytes, words } = this;
+    const first = this.keyStart(this.first());
+    const last = this.keyStart(this.tail[0]);
+    const shared = sharedPrefixLength(
+      bytes,
+      first,
+      first + this.keyLength(this.first()),
+      bytes,
+      last,
+      last + this.keyLength(this.tail[0]),
+    );
+    if (shared === this.prefix.length) return;
+    this.prefix = copyBytes(bytes, first, first + shared);
+    for (let node = this.first(); node !== 0; node = words[node - 1]) {
+      const start = this.keyStart(node) + shared;
+      const end = start - shared + this.keyLength(node);
+      words[node] = hintWord(bytes, start, end);
+      words[node + 1] = hintWord(bytes, start + 4, end);
+    }
   }
 
   /** Finds where the target goes, trying the end of the list first: sequential inserts then cost no search. */
@@ -303,8 +366,8 @@ export class SkipList {
     const low = this.targetLow;
     let node = HEAD;
     let passed = 0;
-    for (let level = this.height - 1; level >= 0; level--) {
-      let next = words[node + LINKS + level];
+    for (let level = this.height; level > 0; level--) {
+      let next = words[node - level];
       while (next !== 0 && next !== passed) {
         const nextHigh = words[next];
         if (nextHigh > high) break;
@@ -316,15 +379,15 @@ export class SkipList {
           }
         }
         node = next;
-        next = words[node + LINKS + level];
+        next = words[node - level];
       }
       passed = next;
-      this.before[level] = node;
+      this.before[level - 1] = node;
     }
     return passed;
   }
 
-  /** Compares a node's key with the target, whose first eight bytes are known to {@linkcode target}. */
+  /** Compares a node's key with the target, whose hint is set. */
   private compareTo(node: number, key: Uint8Array, keyLength: number): number {
     const high = this.words[node];
     if (high !== this.targetHigh) return high < this.targetHigh ? -1 : 1;
@@ -333,17 +396,17 @@ export class SkipList {
     return this.compareRest(node, key, keyLength);
   }
 
-  /** Compares from the ninth byte on; the first eight are equal. */
+  /** Compares what is behind equal hints. */
   private compareRest(
     node: number,
     key: Uint8Array,
     keyLength: number,
   ): number {
     const bytes = this.bytes;
-    const start = this.keyStart(node);
-    const length = this.keyLength(node);
+    const start = (node + NODE_HEADER) * 4;
+    const length = this.words[node + 2] & KEY_LENGTH_MASK;
     const shared = length < keyLength ? length : keyLength;
-    for (let i = 8; i < shared; i++) {
+    for (let i = this.rest; i < shared; i++) {
       const difference = bytes[start + i] - key[i];
       if (difference !== 0) return difference;
     }

@@ -182,11 +182,12 @@ export class Tree implements MaintainedTree {
     key: Uint8Array,
     keyLength: number,
     value: Uint8Array,
+    valueLength: number,
     durability: Durability,
   ): Promise<void> {
-    const refusal = this.prepare(entryRoom(keyLength, value.length));
+    const refusal = this.prepare(entryRoom(keyLength, valueLength));
     if (refusal !== undefined) return Promise.reject(refusal);
-    this.addEntry(kind, key, keyLength, value);
+    this.addEntry(kind, key, keyLength, value, valueLength);
     return this.acknowledge(durability);
   }
 
@@ -205,7 +206,7 @@ export class Tree implements MaintainedTree {
     if (refusal !== undefined) return Promise.reject(refusal);
     for (const { kind, key, value } of operations) {
       if (kind === 2) this.addRange(key, value);
-      else this.addEntry(kind, key, key.length, value);
+      else this.addEntry(kind, key, key.length, value, value.length);
     }
     return this.acknowledge(durability);
   }
@@ -215,12 +216,13 @@ export class Tree implements MaintainedTree {
     key: Uint8Array,
     keyLength: number,
     value: Uint8Array,
+    valueLength: number,
   ): void {
     const sequence = this.lastSequence + 1;
-    this.log.append(sequence, kind, key, keyLength, value, value.length);
-    this.active.add(sequence, kind, key, keyLength, value, 0, value.length);
+    this.log.append(sequence, kind, key, keyLength, value, valueLength);
+    this.active.add(sequence, kind, key, keyLength, value, 0, valueLength);
     this.lastSequence = sequence;
-    this.userBytes += keyLength + value.length;
+    this.userBytes += keyLength + valueLength;
   }
 
   private addRange(start: Uint8Array, end: Uint8Array): void {
