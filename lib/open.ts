@@ -5,10 +5,7 @@
  * Invariants:
  * - Nothing is written before everything that exists was understood; what
  *   cannot be is `CORRUPTION`, and every file stays as it is.
- * - What can be read of the log that was not sealed need not be on the disk:
- *   its sync may have failed and marked the pages clean, so that another sync
- *   would save nothing. Its writes are written again, to the new log, and
- *   synced there, before anything stands on them.
+ * - What recovery trusts is durable, or was written again: see replay.ts.
  * - No old log or manifest is ever appended to.
  * - Files are removed last, after a fresh manifest names all that counts.
  *
@@ -19,17 +16,12 @@ import { OpenFiles } from "./cache/open_files.ts";
 import { Db } from "./db.ts";
 import { corruption, VarveError } from "./errors.ts";
 import {
-  ArenaPool,
-  entryRoom,
-  Memtable,
-  rangeRoom,
-} from "./memtable/memtable.ts";
-import {
   type Configuration,
   type Options,
   type ResolvedOptions,
   resolveOptions,
 } from "./options.ts";
+import { replayLogs } from "./replay.ts";
 import type { FileSystem, Lock, Runtime } from "./runtime/runtime.ts";
 import { selectRuntime } from "./runtime/select.ts";
 import { ReadCounters, type TableContext } from "./sstable/table.ts";
@@ -45,19 +37,10 @@ import {
 import { readManifest } from "./version/manifest.ts";
 import { TreeState } from "./version/state.ts";
 import { VersionSet } from "./version/version_set.ts";
-import { LOG_HEADER_LENGTH, type LogHeader } from "./wal/format.ts";
-import {
-  isMadeAtOpen,
-  type LogReplay,
-  type LogSeal,
-  type LogSink,
-  replayLog,
-} from "./wal/reader.ts";
-import { LogWriter } from "./wal/writer.ts";
+import { LOG_HEADER_LENGTH } from "./wal/format.ts";
+import { isMadeAtOpen } from "./wal/reader.ts";
 import { Tree } from "./write/tree.ts";
 
-/** Arenas of flushed memtables kept for the next ones. */
-const SPARE_ARENAS = 1;
 /** Table files that one database keeps open at once. */
 const OPEN_FILES_MAX = 256;
 
@@ -308,193 +291,6 @@ function checkUnknownLogs(
       );
     }
   }
-}
-
-/** What the logs gave. */
-interface Replayed {
-  readonly pool: ArenaPool;
-  readonly memtables: Memtable[];
-  /** The new log, with the writes of the log that was not sealed. */
-  readonly log: LogWriter;
-  /** Numbers of the logs that nothing needs any more. */
-  readonly superfluous: number[];
-  readonly lastSequence: number;
-  readonly lostTailBytes: number;
-}
-
-/** Fills memtables from logs. */
-class Replay implements LogSink {
-  readonly memtables: Memtable[] = [];
-  /** The log that will hold the operations. */
-  log = 0;
-  private readonly pool: ArenaPool;
-
-  constructor(pool: ArenaPool) {
-    this.pool = pool;
-  }
-
-  private memtableWith(room: number): Memtable {
-    let last = this.memtables.at(-1);
-    if (last === undefined || last.room < room) {
-      last = new Memtable(this.log, this.pool, room);
-      this.memtables.push(last);
-    }
-    return last;
-  }
-
-  entry(
-    sequence: number,
-    kind: 0 | 1,
-    key: Uint8Array,
-    value: Uint8Array,
-  ): void {
-    const { length } = key;
-    this.memtableWith(entryRoom(length, value.length))
-      .add(sequence, kind, key, length, value, 0, value.length);
-  }
-
-  range(sequence: number, start: Uint8Array, end: Uint8Array): void {
-    this.memtableWith(rangeRoom(start.length, end.length))
-      .addRange(sequence, start, end);
-  }
-}
-
-/** Bytes gathered for one group of a log that is written again. */
-const REWRITE_BYTES = 1024 * 1024;
-
-/** Writes operations to a log again. */
-class Rewrite implements LogSink {
-  private readonly log: LogWriter;
-
-  constructor(log: LogWriter) {
-    this.log = log;
-  }
-
-  entry(
-    sequence: number,
-    kind: 0 | 1,
-    key: Uint8Array,
-    value: Uint8Array,
-  ): void {
-    const { log } = this;
-    log.append(sequence, kind, key, key.length, value, value.length);
-    if (log.pendingBytes > REWRITE_BYTES) log.write();
-  }
-
-  range(sequence: number, start: Uint8Array, end: Uint8Array): void {
-    this.log.appendRange(sequence, start, end);
-  }
-}
-
-/** Replays the sealed logs in the order of their numbers, then the newest one, whose writes go to a new log. */
-function replayLogs(
-  files: FileSystem,
-  versions: VersionSet,
-  state: TreeState,
-  options: ResolvedOptions,
-): Replayed {
-  const pool = new ArenaPool(options.writeBufferSize, SPARE_ARENAS);
-  const replay = new Replay(pool);
-  const numbers = versions.logs;
-  const unsealed = numbers.filter((n) => state.logs.get(n) === undefined);
-  if (
-    unsealed.length > 1 || unsealed.length > 0 && unsealed[0] !== numbers.at(-1)
-  ) {
-    throw corruption(
-      versions.path("log", unsealed[0]),
-      0,
-      "a log that the manifest sealed, for there is a newer one",
-      "one that is not sealed",
-    );
-  }
-  const newNumber = versions.newFileNumber();
-  let last: { number: number; lastSequence: number } | undefined;
-  let kept = 0;
-  let sealedSequence = 0;
-  let lostTailBytes = 0;
-  for (const number of numbers) {
-    const seal = state.logs.get(number);
-    replay.log = seal === undefined ? newNumber : number;
-    const result = replayOne(files, versions, number, seal, replay);
-    if (last !== undefined) checkFollows(versions, result.header, last);
-    last = { number, lastSequence: result.seal.lastSequence };
-    lostTailBytes = result.lostTailBytes;
-    if (seal === undefined) continue;
-    sealedSequence = seal.lastSequence;
-    if (replay.memtables.length > 0) kept = number;
-  }
-  const log = writeNewLog(files, versions, unsealed, {
-    number: newNumber,
-    previous: kept,
-    lastSequenceBefore: sealedSequence,
-    isMadeAtOpen: true,
-  });
-  return {
-    pool,
-    memtables: replay.memtables,
-    log,
-    superfluous: kept === 0 ? numbers : unsealed,
-    lastSequence: Math.max(
-      state.lastSequence,
-      last?.lastSequence ?? 0,
-      ...state.metas().map((table) => table.newest),
-    ),
-    lostTailBytes,
-  };
-}
-
-/** Makes the new log and writes the unsealed one to it again. */
-function writeNewLog(
-  files: FileSystem,
-  versions: VersionSet,
-  unsealed: readonly number[],
-  header: LogHeader,
-): LogWriter {
-  const path = versions.path("log", header.number);
-  const log = LogWriter.create(files, path, header);
-  try {
-    for (const number of unsealed) {
-      replayOne(files, versions, number, undefined, new Rewrite(log));
-    }
-    log.write();
-    log.syncNow();
-    files.syncDirectory(versions.directory);
-    return log;
-  } catch (error) {
-    log.close();
-    throw error;
-  }
-}
-
-function replayOne(
-  files: FileSystem,
-  versions: VersionSet,
-  number: number,
-  seal: LogSeal | undefined,
-  sink: LogSink,
-): LogReplay {
-  const path = versions.path("log", number);
-  if (files.stat(path) === undefined) {
-    throw corruption(path, 0, "a log that the manifest names", "no file");
-  }
-  return replayLog(files, path, number, seal, sink);
-}
-
-/** The header of a log names its predecessor, so that a missing or shorter one is seen. */
-function checkFollows(
-  versions: VersionSet,
-  { number, previous, lastSequenceBefore }: LogHeader,
-  before: { number: number; lastSequence: number },
-): void {
-  if (
-    previous === before.number && lastSequenceBefore >= before.lastSequence
-  ) return;
-  throw corruption(
-    versions.path("log", number),
-    0,
-    `the log after log ${before.number} and sequence ${before.lastSequence}`,
-    `the one after log ${previous} and sequence ${lastSequenceBefore}`,
-  );
 }
 
 function raiseFileNumber(state: TreeState, number: number): void {

@@ -4,6 +4,8 @@
  * Invariants:
  * - Operations gather in memory as one group until {@linkcode LogWriter.write};
  *   the file only ever grows by whole groups.
+ * - A batch is appended without a break in its sequences, so that it lies in
+ *   one group.
  * - After an error the file's state is unknown: nothing more may be written,
  *   and no sync may be tried again (the caller latches the handle).
  *
@@ -113,6 +115,8 @@ export class LogWriter {
   }
 
   private begin(sequence: number, bytes: number): void {
+    // Within a group sequences follow one by one; after burned ones comes another group.
+    if (sequence !== this.lastSequence + 1) this.write();
     if (this.operations++ === 0) this.firstSequence = sequence;
     this.lastSequence = sequence;
     const needed = this.length + bytes + 2 * MAX_VARINT_LENGTH;

@@ -10,32 +10,68 @@ import type { Options } from "../../mod.ts";
 import { assert, assertEquals, assertGreater } from "../assert.ts";
 import { numbered, rows, text } from "./support/bytes.ts";
 import { LONG } from "./support/configs.ts";
-import { imagesOf, runSteps, violation } from "./support/crash_sweep.ts";
+import {
+  imagesOf,
+  noProgress,
+  type Progress,
+  runSteps,
+  SWEEP_OPTIONS,
+  violation,
+} from "./support/crash_sweep.ts";
 import { interceptedFiles, type Target } from "./support/intercepted_files.ts";
 import { openIn } from "./support/memory.ts";
+import { partialPowerLoss } from "./support/power_loss.ts";
+import { Random } from "./support/random.ts";
 
 const QUIET: Options = { compaction: { background: "off" } };
 
-const CRASHES: [
-  name: string,
-  crash: (files: MemoryFileSystem) => MemoryFileSystem,
-][] = [
-  ["the process dies", (files) => files.afterProcessDeath()],
-  ["the power goes", (files) => files.afterPowerLoss()],
+/** A crash, and how many steps its disk must hold at least. */
+interface Crash {
+  readonly name: string;
+  readonly after: (files: MemoryFileSystem) => MemoryFileSystem;
+  readonly least: (progress: Progress) => number;
+}
+
+const random = new Random(1);
+
+const CRASHES: Crash[] = [
+  {
+    name: "the process dies",
+    after: (files) => files.afterProcessDeath(),
+    least: (progress) => progress.acknowledged,
+  },
+  {
+    name: "the power goes",
+    after: (files) => files.afterPowerLoss(),
+    least: (progress) => progress.durable,
+  },
+  ...[1, 2, 3].map((n): Crash => ({
+    name: `the power goes, and some of what was not synced survives (${n}),`,
+    after: (files) => partialPowerLoss(files, random),
+    least: (progress) => progress.durable,
+  })),
 ];
 
-for (const [name, crash] of CRASHES) {
-  test(
-    `pitfall: ${name} before any operation: nothing acknowledged is lost, no half state, no orphan`,
-    LONG,
-    async () => {
-      const images = await imagesOf(new MemoryFileSystem(), crash);
-      assertGreater(images.length, 100);
-      for (const { moment, files, progress } of images) {
-        assertEquals(await violation(files, progress), undefined, moment);
-      }
-    },
-  );
+for (const durability of ["sync", "buffered"] as const) {
+  for (const { name, after, least } of CRASHES) {
+    test(
+      `pitfall: ${name} before any operation: nothing promised is lost, no half state, no orphan (${durability})`,
+      LONG,
+      async () => {
+        const options: Options = { ...SWEEP_OPTIONS, durability };
+        const images = await imagesOf(new MemoryFileSystem(), after, options);
+        assertGreater(images.length, 100);
+        for (const { moment, files, progress } of images) {
+          const wrong = await violation(
+            files,
+            least(progress),
+            progress.started,
+          );
+          assertEquals(wrong, undefined, moment);
+        }
+      },
+    );
+  }
 }
 
 /** Every kind of sync that the engine makes. */
@@ -58,12 +94,14 @@ for (const kind of SYNCS) {
       const images = await imagesOf(
         files,
         (disk) => disk.afterPowerLoss(),
+        SWEEP_OPTIONS,
         through,
       );
       assertGreater(skipped, 0);
       const harmed: string[] = [];
       for (const image of images) {
-        const wrong = await violation(image.files, image.progress);
+        const { durable, started } = image.progress;
+        const wrong = await violation(image.files, durable, started);
         if (wrong !== undefined) harmed.push(`${image.moment}: ${wrong}`);
       }
       assertGreater(harmed.length, 0);
@@ -157,7 +195,7 @@ test(
     };
     for (let life = 0; life < 4; life++) {
       watch(files);
-      await runSteps(files, { acknowledged: 0, started: 0 });
+      await runSteps(files, noProgress());
       files = files.afterPowerLoss();
     }
     assertGreater(numbers.size, 40);

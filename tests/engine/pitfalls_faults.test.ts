@@ -19,6 +19,7 @@ import { filled, keys, numbered, rows, text } from "./support/bytes.ts";
 import { LONG } from "./support/configs.ts";
 import {
   CHANGES,
+  noProgress,
   type Progress,
   runSteps,
   violation,
@@ -324,7 +325,7 @@ async function runWithFault(
   files: MemoryFileSystem,
   n: number,
 ): Promise<{ progress: Progress; error: unknown; failed: string | undefined }> {
-  const progress: Progress = { acknowledged: 0, started: 0 };
+  const progress = noProgress();
   let seen = 0;
   let failed: string | undefined;
   files.onOperation = (operation, path) => {
@@ -358,9 +359,15 @@ test(
         assertInstanceOf(error, VarveError, `${failed} failed: ${error}`);
         assertEquals(error.code, "IO", `${failed} failed: ${error}`);
       }
-      for (const disk of [files.afterPowerLoss(), files.afterProcessDeath()]) {
-        assertEquals(await violation(disk, progress), undefined, failed);
-      }
+      const { durable, acknowledged, started } = progress;
+      const lost = await violation(files.afterPowerLoss(), durable, started);
+      assertEquals(lost, undefined, failed);
+      const dead = files.afterProcessDeath();
+      assertEquals(
+        await violation(dead, acknowledged, started),
+        undefined,
+        failed,
+      );
     }
     assertGreater(removalsIgnored.length, 0);
   },

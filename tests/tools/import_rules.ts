@@ -40,6 +40,7 @@ export const TIERS: readonly (readonly string[])[] = [
     "lib/open.ts",
     "lib/db.ts",
     "lib/reader.ts",
+    "lib/replay.ts",
     "lib/snapshot.ts",
     "lib/stats.ts",
   ],

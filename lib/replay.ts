@@ -1,0 +1,228 @@
+/**
+ * Replays logs at opening: writes that are in no table become memtables again.
+ *
+ * Invariants:
+ * - Sealed logs come in the order of their numbers, whole; only the one that
+ *   was not sealed may have lost its tail.
+ * - What can be read of the log that was not sealed need not be on the disk:
+ *   its sync may have failed and marked the pages clean, so that another sync
+ *   would save nothing. Its writes are written again, to the new log, and
+ *   synced there, before anything stands on them.
+ * - Everything is read and checked before the new log is made.
+ *
+ * @module
+ */
+import { corruption } from "./errors.ts";
+import {
+  ArenaPool,
+  entryRoom,
+  Memtable,
+  rangeRoom,
+} from "./memtable/memtable.ts";
+import type { ResolvedOptions } from "./options.ts";
+import type { FileSystem } from "./runtime/runtime.ts";
+import type { TreeState } from "./version/state.ts";
+import type { VersionSet } from "./version/version_set.ts";
+import type { LogHeader } from "./wal/format.ts";
+import {
+  type LogReplay,
+  type LogSeal,
+  type LogSink,
+  replayLog,
+} from "./wal/reader.ts";
+import { LogWriter } from "./wal/writer.ts";
+
+/** Arenas of flushed memtables kept for the next ones. */
+const SPARE_ARENAS = 1;
+
+/** What the logs gave. */
+export interface Replayed {
+  /** Where memtables get their memory. */
+  readonly pool: ArenaPool;
+  /** Memtables, oldest first; the last is to be filled on. */
+  readonly memtables: Memtable[];
+  /** The new log, with the writes of the log that was not sealed. */
+  readonly log: LogWriter;
+  /** Numbers of the logs that nothing needs any more. */
+  readonly superfluous: number[];
+  /** The highest sequence in manifest, tables and logs. */
+  readonly lastSequence: number;
+  /** Bytes that were lost at the end of the newest log. */
+  readonly lostTailBytes: number;
+}
+
+/** Fills memtables from logs. */
+class Replay implements LogSink {
+  /** Memtables, oldest first; the last is to be filled on. */
+  readonly memtables: Memtable[] = [];
+  /** The log that will hold the operations. */
+  log = 0;
+  private readonly pool: ArenaPool;
+
+  constructor(pool: ArenaPool) {
+    this.pool = pool;
+  }
+
+  private memtableWith(room: number): Memtable {
+    let last = this.memtables.at(-1);
+    if (last === undefined || last.room < room) {
+      last = new Memtable(this.log, this.pool, room);
+      this.memtables.push(last);
+    }
+    return last;
+  }
+
+  entry(
+    sequence: number,
+    kind: 0 | 1,
+    key: Uint8Array,
+    value: Uint8Array,
+  ): void {
+    const { length } = key;
+    this.memtableWith(entryRoom(length, value.length))
+      .add(sequence, kind, key, length, value, 0, value.length);
+  }
+
+  range(sequence: number, start: Uint8Array, end: Uint8Array): void {
+    this.memtableWith(rangeRoom(start.length, end.length))
+      .addRange(sequence, start, end);
+  }
+}
+
+/** Bytes gathered for one group of a log that is written again. */
+const REWRITE_BYTES = 1024 * 1024;
+
+/** Writes operations to a log again. */
+class Rewrite implements LogSink {
+  private readonly log: LogWriter;
+
+  constructor(log: LogWriter) {
+    this.log = log;
+  }
+
+  entry(
+    sequence: number,
+    kind: 0 | 1,
+    key: Uint8Array,
+    value: Uint8Array,
+  ): void {
+    const { log } = this;
+    log.append(sequence, kind, key, key.length, value, value.length);
+    if (log.pendingBytes > REWRITE_BYTES) log.write();
+  }
+
+  range(sequence: number, start: Uint8Array, end: Uint8Array): void {
+    this.log.appendRange(sequence, start, end);
+  }
+}
+
+/** Replays the sealed logs in the order of their numbers, then the newest one, whose writes go to a new log. */
+export function replayLogs(
+  files: FileSystem,
+  versions: VersionSet,
+  state: TreeState,
+  options: ResolvedOptions,
+): Replayed {
+  const pool = new ArenaPool(options.writeBufferSize, SPARE_ARENAS);
+  const replay = new Replay(pool);
+  const numbers = versions.logs;
+  const unsealed = numbers.filter((n) => state.logs.get(n) === undefined);
+  if (
+    unsealed.length > 1 || unsealed.length > 0 && unsealed[0] !== numbers.at(-1)
+  ) {
+    throw corruption(
+      versions.path("log", unsealed[0]),
+      0,
+      "a log that the manifest sealed, for there is a newer one",
+      "one that is not sealed",
+    );
+  }
+  const newNumber = versions.newFileNumber();
+  let last: { number: number; lastSequence: number } | undefined;
+  let kept = 0;
+  let sealedSequence = 0;
+  let lostTailBytes = 0;
+  for (const number of numbers) {
+    const seal = state.logs.get(number);
+    replay.log = seal === undefined ? newNumber : number;
+    const result = replayOne(files, versions, number, seal, replay);
+    if (last !== undefined) checkFollows(versions, result.header, last);
+    last = { number, lastSequence: result.seal.lastSequence };
+    lostTailBytes = result.lostTailBytes;
+    if (seal === undefined) continue;
+    sealedSequence = seal.lastSequence;
+    if (replay.memtables.length > 0) kept = number;
+  }
+  const log = writeNewLog(files, versions, unsealed, {
+    number: newNumber,
+    previous: kept,
+    lastSequenceBefore: sealedSequence,
+    isMadeAtOpen: true,
+  });
+  return {
+    pool,
+    memtables: replay.memtables,
+    log,
+    superfluous: kept === 0 ? numbers : unsealed,
+    lastSequence: Math.max(
+      state.lastSequence,
+      last?.lastSequence ?? 0,
+      ...state.metas().map((table) => table.newest),
+    ),
+    lostTailBytes,
+  };
+}
+
+/** Makes the new log and writes the unsealed one to it again. */
+function writeNewLog(
+  files: FileSystem,
+  versions: VersionSet,
+  unsealed: readonly number[],
+  header: LogHeader,
+): LogWriter {
+  const path = versions.path("log", header.number);
+  const log = LogWriter.create(files, path, header);
+  try {
+    for (const number of unsealed) {
+      replayOne(files, versions, number, undefined, new Rewrite(log));
+    }
+    log.write();
+    log.syncNow();
+    files.syncDirectory(versions.directory);
+    return log;
+  } catch (error) {
+    log.close();
+    throw error;
+  }
+}
+
+function replayOne(
+  files: FileSystem,
+  versions: VersionSet,
+  number: number,
+  seal: LogSeal | undefined,
+  sink: LogSink,
+): LogReplay {
+  const path = versions.path("log", number);
+  if (files.stat(path) === undefined) {
+    throw corruption(path, 0, "a log that the manifest names", "no file");
+  }
+  return replayLog(files, path, number, seal, sink);
+}
+
+/** The header of a log names its predecessor, so that a missing or shorter one is seen. */
+function checkFollows(
+  versions: VersionSet,
+  { number, previous, lastSequenceBefore }: LogHeader,
+  before: { number: number; lastSequence: number },
+): void {
+  if (
+    previous === before.number && lastSequenceBefore >= before.lastSequence
+  ) return;
+  throw corruption(
+    versions.path("log", number),
+    0,
+    `the log after log ${before.number} and sequence ${before.lastSequence}`,
+    `the one after log ${previous} and sequence ${lastSequenceBefore}`,
+  );
+}

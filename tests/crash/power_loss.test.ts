@@ -1,0 +1,170 @@
+/**
+ * Crashes at every operation on the disk, syncs that are left out, and
+ * operations that fail, one by one.
+ *
+ * @module
+ */
+import { test } from "node:test";
+import { MemoryFileSystem } from "../../lib/runtime/memory.ts";
+import { pause } from "../../lib/runtime/pause.ts";
+import type { Options } from "../../mod.ts";
+import { assert, assertEquals, assertGreater } from "../assert.ts";
+import { LONG } from "../engine/support/configs.ts";
+import { openIn, PATH } from "../engine/support/memory.ts";
+import { Random } from "../engine/support/random.ts";
+import { Disk, type DiskOptions, type SyncSite } from "./support/disk.ts";
+import { type Crash, examine, Ledger, type Window } from "./support/ledger.ts";
+import { MIXED, type Scenario, SLOW_SYNCS } from "./support/scenarios.ts";
+
+/** A disk as a crash at one moment left it, and what it may hold. */
+interface Image {
+  readonly moment: string;
+  readonly files: MemoryFileSystem;
+  readonly window: Window;
+  readonly crash: Crash;
+  readonly options: Options;
+}
+
+/** Operations that change nothing: a crash before one is the crash before the next. */
+const HARMLESS = new Set(["open", "read", "list", "lock"]);
+
+/** Options under which opening writes little of its own. */
+const READING: Options = {
+  writeBufferSize: 64 * 1024,
+  blockCacheSize: 4096,
+  compaction: { background: "off" },
+};
+
+/** Runs a scenario and crashes before every change of its disk. */
+async function crashEverywhere(
+  scenario: Scenario,
+  diskOptions: DiskOptions,
+  seed: number,
+  handle: (image: Image, ledger: Ledger) => Promise<void>,
+): Promise<Disk> {
+  const ledger = new Ledger();
+  const random = new Random(seed);
+  const images: Image[] = [];
+  const capture = (moment: string) => {
+    const add = (crash: Crash, files: MemoryFileSystem) =>
+      images.push({
+        moment: `${moment} (${crash})`,
+        files,
+        crash,
+        window: ledger.window(crash),
+        options: images.length % 4 === 0 ? scenario.options : READING,
+      });
+    add("process death", disk.afterProcessDeath());
+    add("power loss", disk.afterPowerLoss());
+    for (let n = 0; n < 2 && disk.isUnsynced; n++) {
+      add("power loss", disk.afterChaos(random));
+    }
+  };
+  let count = 0;
+  const disk = new Disk(new MemoryFileSystem(), {
+    syncDelay: async () => {
+      for (let n = random.below(scenario.slowness); n > 0; n--) await pause();
+    },
+    ...diskOptions,
+    onEvent({ operation, path, site }) {
+      if (HARMLESS.has(operation)) return;
+      capture(`${count++}: ${operation} ${path} ${site ?? ""}`);
+    },
+  });
+  await scenario.run(disk, ledger);
+  capture("the end");
+  for (const image of images) await handle(image, ledger);
+  return disk;
+}
+
+for (const scenario of [MIXED, SLOW_SYNCS]) {
+  for (const seed of [1, 2, 3]) {
+    test(
+      `crash: ${scenario.name}: before any operation, nothing promised is lost (seed ${seed})`,
+      LONG,
+      async () => {
+        let images = 0;
+        const disk = await crashEverywhere(
+          scenario,
+          {},
+          seed,
+          async (image, ledger) => {
+            images++;
+            const { files, window, moment, options } = image;
+            const finding = await examine(files, ledger, window, options);
+            assertEquals(finding.wrong, undefined, moment);
+            // What an opening has shown is durable: it outlives the next loss.
+            const { there } = finding;
+            const again = await examine(
+              files.afterPowerLoss(),
+              ledger,
+              { first: there, last: there },
+              options,
+            );
+            assertEquals(again.wrong, undefined, `${moment}, then power loss`);
+          },
+        );
+        assertGreater(images, 1000);
+        if (scenario === MIXED) {
+          assertEquals([...disk.syncs.keys()].sort(), ALL_SITES.toSorted());
+        }
+      },
+    );
+  }
+}
+
+/** Every place where the engine syncs. */
+const ALL_SITES: readonly SyncSite[] = [
+  "header of a log",
+  "log, for acknowledgements",
+  "log, before the next one",
+  "log, written again at opening",
+  "table",
+  "new manifest",
+  "edit of the manifest",
+  "CURRENT",
+  "directory, after a log made at opening",
+  "directory, after a log",
+  "directory, after a manifest",
+  "directory, after CURRENT",
+  "directory, after a table",
+  "directory of the directory",
+];
+
+for (const site of ALL_SITES) {
+  test(`crash: the sync of "${site}" counts`, LONG, async () => {
+    const harmed: string[] = [];
+    let seed = 0;
+    for (; harmed.length === 0 && seed < 4; seed++) {
+      const disk = await crashEverywhere(
+        MIXED,
+        { ignores: (other) => other === site },
+        seed,
+        async ({ files, window, moment, options }, ledger) => {
+          if (harmed.length > 0) return;
+          const finding = await examine(files, ledger, window, options);
+          if (finding.wrong !== undefined) {
+            harmed.push(`${moment}: ${finding.wrong}`);
+          }
+        },
+      );
+      assertGreater(disk.syncs.get(site) ?? 0, 0, "it was never asked for");
+    }
+    console.log(harmed[0]);
+    assertGreater(harmed.length, 0, "leaving it out did no harm");
+  });
+}
+
+test(
+  "crash: a directory that an earlier process made and did not sync is synced",
+  LONG,
+  async () => {
+    const files = new MemoryFileSystem();
+    files.makeDirectory(PATH);
+    const disk = new Disk(files, { directoryLasts: false });
+    await using db = await openIn(disk);
+    await db.put("key", "value", { durability: "sync" });
+    await using again = await openIn(disk.afterPowerLoss());
+    assert(again.has("key"));
+  },
+);

@@ -1,0 +1,359 @@
+/** Jobs end to end: tables in, a table out, and no reader sees a difference. */
+import { test } from "node:test";
+import {
+  ElisionByLookup,
+  ElisionByRange,
+  keepTombstones,
+} from "../../../lib/compaction/elision.ts";
+import {
+  type Job,
+  type JobInput,
+  type JobOutput,
+  mergeIntoTable,
+  wouldDrop,
+} from "../../../lib/compaction/job.ts";
+import { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
+import { TableCursor } from "../../../lib/sstable/cursor.ts";
+import type { Table } from "../../../lib/sstable/table.ts";
+import {
+  assert,
+  assertEquals,
+  assertExists,
+  assertGreater,
+  assertLess,
+  assertLessOrEqual,
+  assertThrows,
+} from "../../assert.ts";
+import { LONG } from "../../engine/support/configs.ts";
+import { throwsWith } from "../../engine/support/errors.ts";
+import { Random } from "../../engine/support/random.ts";
+import { ListCursor, put, tombstone, walk } from "../support/entries.ts";
+import { randomKey, smallKey } from "../support/keys.ts";
+import { type Layer, randomLayers, visibleRows } from "../support/layers.ts";
+import { fragmentsOf, rangesOf } from "../support/ranges.ts";
+import {
+  DIRECTORY,
+  newContext,
+  newFiles,
+  openTable,
+  tablePath,
+  writeTable,
+} from "../support/tables.ts";
+
+const OUTPUT_NUMBER = 99;
+
+function outputTo(files: MemoryFileSystem): JobOutput {
+  return {
+    files,
+    directory: DIRECTORY,
+    path: tablePath(OUTPUT_NUMBER),
+    number: OUTPUT_NUMBER,
+    blockSize: 256,
+    bloomBitsPerKey: 10,
+    created: 42,
+  };
+}
+
+function inputOf(tables: readonly Table[]): JobInput {
+  return {
+    openCursors: () => tables.map((table) => new TableCursor(table, true)),
+    fragments: () => tables.map((table) => table.fragments()),
+    oldest: Math.min(...tables.map((table) => table.meta.oldest)),
+  };
+}
+
+/** Input that is made of plain layers. */
+function inputOfLayers(layers: readonly Layer[]): JobInput {
+  const all = layers.flatMap(({ entries, ranges }) => [...entries, ...ranges]);
+  return {
+    openCursors: () => layers.map(({ entries }) => new ListCursor(entries)),
+    fragments: () => layers.map(({ ranges }) => fragmentsOf(ranges)),
+    oldest: Math.min(...all.map(({ sequence }) => sequence)),
+  };
+}
+
+/** Runs a job to its end; the result, and how often it gave way. */
+function run<T>(job: Job<T>): { result: T; pauses: number } {
+  for (let pauses = 0;; pauses++) {
+    const { done, value } = job.next();
+    if (done) return { result: value, pauses };
+  }
+}
+
+function tablesOf(files: MemoryFileSystem, layers: readonly Layer[]): Table[] {
+  const context = newContext(files);
+  return layers.flatMap(({ entries, ranges }, i) => {
+    const meta = writeTable(files, i + 1, entries, fragmentsOf(ranges));
+    const path = tablePath(i + 1);
+    return meta === undefined
+      ? []
+      : [openTable({ files, path, meta }, context)];
+  });
+}
+
+function layerOf(table: Table): Layer {
+  const cursor = new TableCursor(table, false);
+  return { entries: walk(cursor), ranges: rangesOf(table.fragments()) };
+}
+
+function records({ entries, ranges }: Layer): number {
+  return entries.length + ranges.length;
+}
+
+test(
+  "some tables of a tree are merged: no reader sees a difference",
+  LONG,
+  () => {
+    let dropped = 0;
+    for (let seed = 1; seed <= 150; seed++) {
+      const random = new Random(seed);
+      const operations = 20 + random.below(200);
+      const layers = randomLayers(random, {
+        operations,
+        layers: 2 + random.below(5),
+        key: random.chance(50) ? smallKey : randomKey,
+        rangePercent: random.pick([0, 10, 30]),
+        isInOrder: random.chance(60),
+        doublePercent: random.pick([0, 5]),
+      });
+      const snapshots = [
+        ...new Set([0, 1, 2].map(() => random.below(operations))),
+      ]
+        .slice(random.below(4)).sort((a, b) => a - b);
+      const files = newFiles();
+      const tables = tablesOf(files, layers);
+      let inside = tables.filter(() => random.chance(50));
+      if (inside.length === 0) inside = [random.pick(tables)];
+      const outside = tables.filter((table) => !inside.includes(table));
+      const metas = outside.map((table) => table.meta);
+      const elision = random.pick([
+        keepTombstones,
+        new ElisionByRange(metas, Infinity),
+        new ElisionByLookup(outside, Infinity, {
+          bloomFallback: random.chance(50),
+          rangeDrop: random.chance(50),
+        }),
+      ]);
+      const message = `seed ${seed}, snapshots ${snapshots}`;
+      const rules = { snapshots, elision };
+      const would = run(wouldDrop(inputOf(inside), rules)).result;
+      const meta =
+        run(mergeIntoTable(inputOf(inside), rules, outputTo(files))).result;
+      const after = outside.map(layerOf);
+      let kept = 0;
+      if (meta !== undefined) {
+        const path = tablePath(OUTPUT_NUMBER);
+        const merged = openTable({ files, path, meta });
+        merged.verify();
+        assertEquals(meta.created, 42);
+        after.push(layerOf(merged));
+        kept = records(layerOf(merged));
+      }
+      const before = tables.map(layerOf);
+      for (const reader of [...snapshots, 2 ** 47]) {
+        const where = `${message}, reader ${reader}`;
+        assertEquals(
+          visibleRows(after, reader),
+          visibleRows(before, reader),
+          where,
+        );
+      }
+      // Fragments of many tables are cut at each other's bounds: only of one can
+      // records be counted before and after.
+      if (inside.length === 1) {
+        const given = records(layerOf(inside[0]));
+        assertEquals(would, kept < given, `${message}: ${given}, then ${kept}`);
+        if (would) dropped++;
+      }
+    }
+    assertGreater(dropped, 10);
+  },
+);
+
+test(
+  "a whole tree without snapshots becomes its rows and nothing else",
+  LONG,
+  () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const random = new Random(seed);
+      const layers = randomLayers(random, {
+        operations: 150,
+        layers: 4,
+        key: smallKey,
+        rangePercent: 10,
+        isInOrder: random.chance(50),
+      });
+      const files = newFiles();
+      const tables = tablesOf(files, layers);
+      const rules = {
+        snapshots: [],
+        elision: new ElisionByRange([], Infinity),
+      };
+      const meta =
+        run(mergeIntoTable(inputOf(tables), rules, outputTo(files))).result;
+      const rows = visibleRows(layers, 1000);
+      const message = `seed ${seed}`;
+      assertEquals(meta?.entries ?? 0, rows.length, message);
+      assertEquals(meta?.tombstones ?? 0, 0, message);
+      assertEquals(meta?.rangeTombstones ?? 0, 0, message);
+      assertEquals(meta?.olderVersions ?? 0, 0, message);
+    }
+  },
+);
+
+test("a job that leaves nothing makes no table and no file", () => {
+  const files = newFiles();
+  const layers: Layer[] = [{
+    entries: [put("a", 1), tombstone("a", 2)],
+    ranges: [{ start: "x", end: "", sequence: 3 }],
+  }];
+  const rules = { snapshots: [], elision: new ElisionByRange([], Infinity) };
+  const job = mergeIntoTable(inputOfLayers(layers), rules, outputTo(files));
+  assertEquals(run(job).result, undefined);
+  assertEquals(files.list(DIRECTORY), []);
+});
+
+test("the table is durable, its entry in the directory included, when the job is done", () => {
+  const files = newFiles();
+  const layers: Layer[] = [{ entries: [put("a", 1, "one")], ranges: [] }];
+  const rules = { snapshots: [], elision: keepTombstones };
+  const job = mergeIntoTable(inputOfLayers(layers), rules, outputTo(files));
+  const { result: meta } = run(job);
+  assertExists(meta);
+  const survived = files.afterPowerLoss();
+  assertEquals(survived.readFile(tablePath(OUTPUT_NUMBER)).length, meta.size);
+});
+
+const MANY: Layer[] = [{
+  entries: Array.from(
+    { length: 10_000 },
+    (_, i) => put(`k${String(i).padStart(5, "0")}`, i + 1, "x".repeat(300)),
+  ),
+  ranges: [],
+}];
+
+test("a job gives way every 64 entries, kept or not", () => {
+  const files = newFiles();
+  const rules = { snapshots: [], elision: keepTombstones };
+  const kept = run(mergeIntoTable(inputOfLayers(MANY), rules, outputTo(files)));
+  assertGreater(kept.pauses, 10_000 / 64 * 0.9);
+  assertLess(kept.pauses, 10_000 / 64 * 1.2);
+  const versions: Layer[] = [{
+    entries: Array.from({ length: 10_000 }, (_, i) => put("k", i + 1)),
+    ranges: [],
+  }];
+  const dropped = run(
+    mergeIntoTable(inputOfLayers(versions), rules, outputTo(newFiles())),
+  );
+  assertEquals(dropped.result?.entries, 1);
+  assertGreater(dropped.pauses, 10_000 / 64 * 0.9);
+});
+
+test("wouldDrop() gives way too, and stops at the first entry that would go", () => {
+  const rules = { snapshots: [], elision: keepTombstones };
+  const { result, pauses } = run(wouldDrop(inputOfLayers(MANY), rules));
+  assertEquals(result, false);
+  assertGreater(pauses, 10_000 / 64 * 0.9);
+  let opened: ListCursor[] = [];
+  const early: Layer[] = [{
+    entries: [...MANY[0].entries, put("k00003", 20_000)],
+    ranges: [],
+  }];
+  const input: JobInput = {
+    ...inputOfLayers(early),
+    openCursors: () => opened = [new ListCursor(early[0].entries)],
+  };
+  assertEquals(run(wouldDrop(input, rules)).result, true);
+  assertLess(opened[0].steps, 200);
+  assert(opened[0].isClosed);
+});
+
+test("a long job syncs what it wrote every megabyte: many short waits in place of a long one", () => {
+  const files = newFiles();
+  const rules = { snapshots: [], elision: keepTombstones };
+  const { result } = run(
+    mergeIntoTable(inputOfLayers(MANY), rules, outputTo(files)),
+  );
+  assertExists(result);
+  const megabytes = Math.floor(result.size / 2 ** 20);
+  assertGreater(files.counts.sync, megabytes - 1);
+  assertLessOrEqual(files.counts.sync, megabytes + 2);
+});
+
+test("a job given up at any point leaves no file and closes its sources", () => {
+  const rules = { snapshots: [], elision: keepTombstones };
+  const pausesInAll = run(
+    mergeIntoTable(inputOfLayers(MANY), rules, outputTo(newFiles())),
+  ).pauses;
+  for (let at = 0; at <= pausesInAll; at += 13) {
+    const files = newFiles();
+    let opened: ListCursor[] = [];
+    const job = mergeIntoTable(
+      {
+        ...inputOfLayers(MANY),
+        openCursors: () => opened = [new ListCursor(MANY[0].entries)],
+      },
+      rules,
+      outputTo(files),
+    );
+    for (let i = 0; i < at; i++) job.next();
+    job.return(undefined);
+    assertEquals(files.list(DIRECTORY), [], `given up at ${at}`);
+    assert(opened.every((cursor) => cursor.isClosed), `given up at ${at}`);
+  }
+});
+
+test("a job that fails anywhere leaves no file", () => {
+  const rules = { snapshots: [], elision: keepTombstones };
+  for (
+    const operation of ["create", "write", "sync", "syncDirectory"] as const
+  ) {
+    for (let nth = 1; nth <= 3; nth++) {
+      const files = newFiles();
+      let count = 0;
+      files.onOperation = (happening) => {
+        if (happening !== operation || ++count !== nth) return;
+        throw Object.assign(new Error("made by the test"), { code: "EIO" });
+      };
+      const job = mergeIntoTable(inputOfLayers(MANY), rules, outputTo(files));
+      if (operation === "syncDirectory") {
+        // The table is whole; whoever runs the job never learns its name.
+        if (nth === 1) throwsWith("IO", () => run(job));
+        continue;
+      }
+      if (operation === "create" && nth > 1) continue;
+      throwsWith("IO", () => run(job));
+      assertEquals(files.list(DIRECTORY), [], `${operation} ${nth}`);
+    }
+  }
+});
+
+test("a source that is damaged fails the job: nothing is left out in silence", () => {
+  const files = newFiles();
+  const [table] = tablesOf(files, MANY);
+  const bytes = files.readFile(table.path);
+  bytes[Math.floor(bytes.length / 2)] ^= 1;
+  files.writeFile(table.path, bytes);
+  const rules = { snapshots: [], elision: keepTombstones };
+  const job = mergeIntoTable(inputOf([table]), rules, outputTo(files));
+  throwsWith("CORRUPTION", () => run(job));
+  assertEquals(files.stat(tablePath(OUTPUT_NUMBER)), undefined);
+  throwsWith("CORRUPTION", () => run(wouldDrop(inputOf([table]), rules)));
+});
+
+test("a cursor that cannot be opened fails the job and leaves no file", () => {
+  const files = newFiles();
+  const job = mergeIntoTable(
+    {
+      openCursors: () => {
+        throw new Error("made by the test");
+      },
+      fragments: () => [],
+      oldest: 1,
+    },
+    { snapshots: [], elision: keepTombstones },
+    outputTo(files),
+  );
+  assertThrows(() => run(job), Error, "made by the test");
+  assertEquals(files.list(DIRECTORY), []);
+});

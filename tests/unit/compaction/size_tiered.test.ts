@@ -1,0 +1,182 @@
+/** The size-tiered picks, with hand-made metadata. */
+import { test } from "node:test";
+import { bucketsOf, sizeTiered } from "../../../lib/compaction/size_tiered.ts";
+import {
+  type ResolvedCompaction,
+  resolveOptions,
+} from "../../../lib/options.ts";
+import type { CompactionOptions } from "../../../mod.ts";
+import type { TableMeta } from "../../../lib/sstable/meta.ts";
+import { assert, assertEquals, assertLessOrEqual } from "../../assert.ts";
+import { Random } from "../../engine/support/random.ts";
+import { metaOf } from "../support/metas.ts";
+
+function options(compaction: CompactionOptions = {}): ResolvedCompaction {
+  return resolveOptions({ compaction }).options.compaction;
+}
+
+/** Tables of these sizes, numbered from 1. */
+function tables(...sizes: number[]): TableMeta[] {
+  return sizes.map((size, i) => metaOf({ number: i + 1, size }));
+}
+
+function sizes(metas: readonly TableMeta[] | undefined): number[] | undefined {
+  return metas?.map((meta) => meta.size);
+}
+
+function buckets(
+  metas: TableMeta[],
+  compaction?: CompactionOptions,
+): number[][] {
+  return bucketsOf(metas, options(compaction))
+    .map((bucket) => bucket.map((meta) => meta.size))
+    .filter((bucket) => bucket.length > 0);
+}
+
+test("tables below minTableSize share the small bucket", () => {
+  const compaction = { minTableSize: 100 };
+  assertEquals(
+    buckets(tables(99, 1, 50, 100, 101), compaction),
+    [[1, 50, 99], [100, 101]],
+  );
+  assertEquals(buckets(tables(0, 1), { minTableSize: 0 }), [[0], [1]]);
+});
+
+test("a table joins a bucket between low and high of its average, both included", () => {
+  const compaction = { minTableSize: 0, bucketLow: 0.5, bucketHigh: 1.5 };
+  assertEquals(buckets(tables(100, 150), compaction), [[100, 150]]);
+  assertEquals(buckets(tables(100, 151), compaction), [[100], [151]]);
+  // The average moves with the bucket: (100 + 150) / 2 * 1.5 = 187.5.
+  assertEquals(buckets(tables(100, 150, 187), compaction), [[100, 150, 187]]);
+  assertEquals(buckets(tables(100, 150, 188), compaction), [[100, 150], [188]]);
+  assertEquals(
+    buckets(tables(1000, 10, 100, 11, 110, 1100), compaction),
+    [[10, 11], [100, 110], [1000, 1100]],
+  );
+  assertEquals(
+    buckets(tables(100, 150), { minTableSize: 0, bucketHigh: 1.2 }),
+    [[100], [150]],
+  );
+});
+
+test("every table is in one bucket, and buckets are sorted by size", () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = new Random(seed);
+    const made = tables(...Array.from(
+      { length: random.below(40) },
+      () => random.below(random.pick([60, 1000, 100_000])),
+    ));
+    const set = options({ minTableSize: random.below(500) });
+    const all = bucketsOf(made, set).flat();
+    assertEquals(
+      all.map((meta) => meta.number).sort((a, b) => a - b),
+      made.map((meta) => meta.number),
+      `seed ${seed}`,
+    );
+    for (const bucket of bucketsOf(made, set)) {
+      for (let i = 1; i < bucket.length; i++) {
+        assertLessOrEqual(bucket[i - 1].size, bucket[i].size, `seed ${seed}`);
+      }
+    }
+  }
+});
+
+test("pickMinor(): nothing below minThreshold, then the bucket with most", () => {
+  const set = options({ minThreshold: 3, maxThreshold: 4 });
+  const pick = (...all: number[]) =>
+    sizes(sizeTiered.pickMinor(tables(...all), set));
+  assertEquals(pick(), undefined);
+  assertEquals(pick(100, 100), undefined);
+  assertEquals(pick(100, 5000, 100), undefined);
+  assertEquals(pick(100, 100, 100), [100, 100, 100]);
+  assertEquals(
+    pick(5000, 100, 5001, 101, 102, 5002, 103),
+    [100, 101, 102, 103],
+  );
+  // Small ones count together, however different.
+  assertEquals(pick(1, 10, 49), [1, 10, 49]);
+});
+
+test("pickMinor(): at most maxThreshold, the smallest of the bucket", () => {
+  const set = options({ minThreshold: 2, maxThreshold: 3 });
+  const made = tables(104, 101, 103, 100, 102);
+  assertEquals(sizes(sizeTiered.pickMinor(made, set)), [100, 101, 102]);
+});
+
+test("pickMinor(): tables of one size go by their numbers, so that picks do not depend on the order given", () => {
+  const set = options({ minThreshold: 2, maxThreshold: 2 });
+  const made = tables(100, 100, 100);
+  const numbers = (metas: TableMeta[]) =>
+    sizeTiered.pickMinor(metas, set)?.map((meta) => meta.number);
+  assertEquals(numbers(made), [1, 2]);
+  assertEquals(numbers(made.toReversed()), [1, 2]);
+});
+
+test("pickMinor() ends: merging what it picks leaves at last nothing to pick", () => {
+  for (let seed = 1; seed <= 50; seed++) {
+    const random = new Random(seed);
+    const set = options({
+      minThreshold: 2 + random.below(4),
+      minTableSize: 50,
+    });
+    let number = 1;
+    let left = Array.from(
+      { length: 60 },
+      () => metaOf({ number: number++, size: 1 + random.below(10_000) }),
+    );
+    let rounds = 0;
+    for (;; rounds++) {
+      const picked = sizeTiered.pickMinor(left, set);
+      if (picked === undefined) break;
+      assert(picked.length >= set.minThreshold, `seed ${seed}`);
+      const size = picked.reduce((sum, meta) => sum + meta.size, 0);
+      left = left.filter((meta) => !picked.includes(meta));
+      left.push(metaOf({ number: number++, size }));
+    }
+    assertLessOrEqual(rounds, 60, `seed ${seed}`);
+  }
+});
+
+test("pickTombstone(): by ratio and age, the highest ratio first", () => {
+  const made = [
+    metaOf({ number: 1, entries: 100, tombstones: 29 }),
+    metaOf({ number: 2, entries: 100, tombstones: 30 }),
+    metaOf({ number: 3, entries: 100, tombstones: 90, created: 5000 }),
+    metaOf({ number: 4, entries: 0, rangeTombstones: 1 }),
+    metaOf({ number: 5, entries: 100, tombstones: 60, created: 4000 }),
+    metaOf({ number: 6, entries: 100, tombstones: 60 }),
+    metaOf({ number: 7, entries: 100 }),
+  ];
+  const pick = (compaction: CompactionOptions, now: number) =>
+    sizeTiered.pickTombstone(made, options(compaction), now)
+      .map((meta) => meta.number);
+  const ratio = { tombstoneRatio: 0.3 };
+  assertEquals(pick(ratio, 5000), [4, 3, 5, 6, 2]);
+  // Two seconds of grace at 6.5 s: what was written by 4.5 s.
+  assertEquals(pick({ ...ratio, tombstoneInterval: 2 }, 6500), [4, 5, 6, 2]);
+  assertEquals(pick({ ...ratio, tombstoneInterval: 2 }, 7000), [4, 3, 5, 6, 2]);
+  assertEquals(pick({ tombstoneRatio: 1 }, 9000), [4]);
+  assertEquals(pick({ tombstoneRatio: 0.001 }, 9000), [4, 3, 5, 6, 2, 1]);
+});
+
+test("pickMajor(): everything, unless it is one clean table", () => {
+  const pick = (...made: TableMeta[]) =>
+    sizeTiered.pickMajor(made)?.map((meta) => meta.number);
+  const clean = metaOf({ number: 1 });
+  assertEquals(pick(), undefined);
+  assertEquals(pick(clean), undefined);
+  assertEquals(pick(metaOf({ number: 2, tombstones: 1 })), [2]);
+  assertEquals(pick(metaOf({ number: 2, rangeTombstones: 1 })), [2]);
+  assertEquals(pick(metaOf({ number: 2, olderVersions: 1 })), [2]);
+  assertEquals(pick(clean, metaOf({ number: 2 })), [1, 2]);
+});
+
+test("picks leave the list that they are given as it is", () => {
+  const made = tables(300, 100, 200, 100, 100);
+  const before = made.map((meta) => meta.number);
+  const set = options({ minThreshold: 2 });
+  sizeTiered.pickMinor(made, set);
+  sizeTiered.pickTombstone(made, set, 0);
+  sizeTiered.pickMajor(made)?.reverse();
+  assertEquals(made.map((meta) => meta.number), before);
+});

@@ -1,0 +1,199 @@
+/** Lookups in memtables and tables against a brute-force model. */
+import { test } from "node:test";
+import { Found } from "../../../lib/cursor.ts";
+import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
+import { lookUp, releaseView, retainView } from "../../../lib/read/view.ts";
+import type { Table } from "../../../lib/sstable/table.ts";
+import { Version } from "../../../lib/version/version.ts";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+} from "../../assert.ts";
+import { LONG } from "../../engine/support/configs.ts";
+import { Random } from "../../engine/support/random.ts";
+import { put, toBytes } from "../support/entries.ts";
+import { around, randomKey, smallKey } from "../support/keys.ts";
+import {
+  allEntries,
+  allRanges,
+  type Layer,
+  randomLayers,
+  visibleAt,
+} from "../support/layers.ts";
+import { fragmentsOf } from "../support/ranges.ts";
+import {
+  answerOf,
+  newContext,
+  newFiles,
+  openTable,
+  tablePath,
+  writeTable,
+} from "../support/tables.ts";
+
+const POOL = new ArenaPool(64 * 1024, 4);
+
+function memtableOf({ entries, ranges }: Layer): Memtable {
+  const memtable = new Memtable(1, POOL, 0);
+  const adds: [number, () => void][] = [
+    ...entries.map(({ key, sequence, kind, value }): [number, () => void] => [
+      sequence,
+      () =>
+        memtable.add(
+          sequence,
+          kind,
+          toBytes(key),
+          key.length,
+          value,
+          0,
+          value.length,
+        ),
+    ]),
+    ...ranges.map(({ start, end, sequence }): [number, () => void] => [
+      sequence,
+      () => memtable.addRange(sequence, toBytes(start), toBytes(end)),
+    ]),
+  ];
+  for (const [, add] of adds.sort(([a], [b]) => a - b)) add();
+  return memtable;
+}
+
+function tablesOf(
+  layers: readonly Layer[],
+  context = newContext(newFiles()),
+  bloomBitsPerKey = 10,
+): Table[] {
+  const files = context.files as ReturnType<typeof newFiles>;
+  const tables: Table[] = [];
+  for (const { entries, ranges } of layers) {
+    const number = tables.length + 1;
+    const meta = writeTable(files, number, entries, fragmentsOf(ranges), {
+      bloomBitsPerKey,
+    });
+    if (meta === undefined) continue;
+    const path = tablePath(number);
+    tables.push(openTable({ files, path, meta }, context));
+  }
+  return tables;
+}
+
+test("the highest visible sequence wins, in whatever layer it is", LONG, () => {
+  let values = 0;
+  for (let seed = 1; seed <= 80; seed++) {
+    const random = new Random(seed);
+    const operations = 20 + random.below(150);
+    const key = random.chance(50) ? smallKey : randomKey;
+    const isInOrder = random.chance(50);
+    const layers = randomLayers(random, {
+      operations,
+      layers: 6,
+      key,
+      rangePercent: random.pick([0, 10, 30]),
+      isInOrder,
+      // A double in a memtable would be of a log replayed as a whole.
+      doublePercent: isInOrder ? 0 : 10,
+    });
+    // Memtables hold only what is newer than any table.
+    const inMemory = isInOrder ? random.below(4) : 0;
+    const onDisk = layers.slice(0, 6 - inMemory);
+    const memtables = layers.slice(6 - inMemory).reverse().map(memtableOf);
+    const bits = random.pick([0, 1, 10]);
+    const tables = tablesOf(onDisk, newContext(newFiles()), bits);
+    const version = new Version([tables.slice(0, 2), tables.slice(2)]);
+    const view = { memtables, version };
+    const found = new Found();
+    const names = [
+      ...allEntries(layers).map((entry) => entry.key),
+      ...allRanges(layers).flatMap(({ start, end }) => [start, end]),
+    ].slice(0, 60);
+    for (const name of around(names)) {
+      for (const reader of [random.below(operations), operations]) {
+        lookUp(view, toBytes(`${name}junk`), name.length, reader, found);
+        const expected = visibleAt(layers, name, reader);
+        const message = `seed ${seed}, ${JSON.stringify(name)} @${reader}`;
+        const { sequence, value } = answerOf(found);
+        assertEquals(sequence, expected.sequence, message);
+        assertEquals(value, expected.value, message);
+        if (value !== undefined) values++;
+      }
+    }
+  }
+  assertGreater(values, 1000);
+});
+
+test("a memtable that knows the key settles it: no table is asked", () => {
+  const context = newContext(newFiles());
+  const [table] = tablesOf([{
+    entries: [put("a", 1), put("b", 2)],
+    ranges: [],
+  }], context);
+  const memtable = memtableOf({
+    entries: [put("a", 5)],
+    ranges: [{ start: "b", end: "c", sequence: 6 }],
+  });
+  const view = { memtables: [memtable], version: new Version([[table]]) };
+  const found = new Found();
+  lookUp(view, toBytes("a"), 1, 9, found);
+  assertEquals(found.sequence, 5);
+  lookUp(view, toBytes("b"), 1, 9, found);
+  assertEquals(found.sequence, 6);
+  assertEquals(context.counters.bloomChecks, 0);
+  lookUp(view, toBytes("a"), 1, 4, found);
+  assertEquals(found.sequence, 1);
+});
+
+test("tables that cannot hold anything newer are not asked", () => {
+  const context = newContext(newFiles());
+  const layers: Layer[] = Array.from({ length: 10 }, (_, i) => ({
+    entries: [put("a", 10 * i + 1), put("k", 10 * i + 2), put("z", 10 * i + 3)],
+    ranges: [],
+  }));
+  const version = new Version([tablesOf(layers, context)]);
+  const found = new Found();
+  lookUp({ memtables: [], version }, toBytes("k"), 1, 1000, found);
+  assertEquals(found.sequence, 92);
+  assertEquals(context.counters.bloomChecks, 1);
+  assertEquals(context.counters.blockReads, 1);
+  // A key that no table has is for the filters alone.
+  for (let i = 0; i < 100; i++) {
+    lookUp({ memtables: [], version }, toBytes(`k${i}`), 3, 1000, found);
+    assertEquals(found.sequence, 0);
+  }
+  assertEquals(context.counters.bloomChecks, 1 + 1000);
+  assertLess(context.counters.blockReads, 1 + 40);
+});
+
+test("a view keeps its memtables and tables until it is let go", () => {
+  class CountingPool extends ArenaPool {
+    given = 0;
+    override give(arena: SharedArrayBuffer): void {
+      this.given++;
+      super.give(arena);
+    }
+  }
+  const pool = new CountingPool(4096, 1);
+  const memtable = new Memtable(1, pool, 0);
+  const [table] = tablesOf([{ entries: [put("a", 1)], ranges: [] }]);
+  const version = new Version([[table]]);
+  let removed = 0;
+  table.retire(() => removed++);
+  const view = { memtables: [memtable], version };
+  retainView(view);
+  memtable.release();
+  version.release();
+  assertEquals([pool.given, removed], [0, 0]);
+  releaseView(view);
+  assertEquals([pool.given, removed], [1, 1]);
+});
+
+test("tables are ordered by their newest sequence, whatever level they are in", () => {
+  const layers: Layer[] = [3, 1, 2].map((n) => ({
+    entries: [put("k", 10 * n)],
+    ranges: [],
+  }));
+  const [a, b, c] = tablesOf(layers);
+  const version = new Version([[a], [b, c]]);
+  assertEquals(version.tables.map((table) => table.meta.newest), [30, 20, 10]);
+  assert(version.levels[1][0] === c && version.levels[1][1] === b);
+});
