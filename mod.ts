@@ -1,7 +1,7 @@
 /**
  * Varve: an embedded, persistent, ordered key-value store for Deno, Bun and
- * Node. A log-structured merge tree with snapshots, O(1) range deletes, atomic
- * batches and durability by choice; no native code, no dependency.
+ * Node. A log-structured merge tree with snapshots, range deletes that are one
+ * record, atomic batches and durability by choice; no native code, no dependency.
  *
  * @example
  * ```ts

@@ -20,14 +20,7 @@ import type {
   Stats,
   WriteOptions,
 } from "./types.ts";
-import {
-  checkKey,
-  checkRange,
-  checkValue,
-  durabilityOf,
-  invalid,
-  keptBytesOf,
-} from "./write/arguments.ts";
+import { durabilityOf, invalid } from "./write/arguments.ts";
 import {
   Batch,
   type EncodedOperation,
@@ -35,6 +28,8 @@ import {
   operationsOf,
 } from "./write/batch.ts";
 import type { Tree } from "./write/tree.ts";
+
+type PlainOperation<K, V> = Operation<Input<K>, Input<V>> | undefined;
 
 /**
  * An open database.
@@ -93,7 +88,7 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
    * The value of a key.
    *
    * Cost: a search in each memtable, and in those tables whose range and
-   * filter let the key through; one block read at most for each, none for
+   * filter let the key through; one block read for each as a rule, none for
    * what is cached.
    *
    * @returns The value, the caller's to keep; `undefined` if there is none.
@@ -199,17 +194,9 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
   ): Promise<void> {
     return this.#write(() => {
       const durability = this.#durabilityOf(options);
-      const operation = this.#encodeRange(start, end);
-      return this.#tree.writeBatch([operation], durability);
+      const range = this.batch().deleteRange(start, end);
+      return this.#tree.writeBatch(operationsOf(range), durability);
     });
-  }
-
-  #encodeRange(start: unknown, end: unknown): EncodedOperation {
-    const codec = this.#reader.keys;
-    const key = checkKey(keptBytesOf(start, codec, "start"));
-    const value = checkKey(keptBytesOf(end, codec, "end"));
-    checkRange(key, value);
-    return { kind: 2, key, value };
   }
 
   /** Removes every key in a range given by bounds or prefix; without one, every key. One record. */
@@ -239,48 +226,39 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     return this.#write(() => {
       const durability = this.#durabilityOf(options);
       const operations = batch instanceof Batch
-        ? operationsOf(batch as Batch<unknown, unknown>)
-        : this.#encodeAll(batch);
+        ? operationsOf<unknown, unknown>(batch)
+        : operationsOf(this.#batchOf(batch));
       if (operations.length === 0) return Promise.resolve();
       return this.#tree.writeBatch(operations, durability);
     });
   }
 
-  #encodeAll(batch: unknown): EncodedOperation[] {
-    const isIterable = typeof batch === "object" && batch !== null &&
-      Symbol.iterator in batch;
+  /** A batch of operations that are given as plain data. */
+  #batchOf(operations: unknown): Batch<K, V> {
+    const isIterable = typeof operations === "object" && operations !== null &&
+      Symbol.iterator in operations;
     if (!isIterable) {
       throw invalid("write takes a Batch or an iterable of operations");
     }
-    const operations: EncodedOperation[] = [];
-    for (const operation of batch as Iterable<Operation<unknown, unknown>>) {
-      operations.push(this.#encode(operation));
+    const batch = this.batch();
+    for (const operation of operations as Iterable<PlainOperation<K, V>>) {
+      switch (operation?.type) {
+        case "put":
+          batch.put(operation.key, operation.value);
+          break;
+        case "delete":
+          batch.delete(operation.key);
+          break;
+        case "deleteRange":
+          batch.deleteRange(operation.start, operation.end);
+          break;
+        default:
+          throw invalid(
+            'an operation has the type "put", "delete" or "deleteRange"',
+          );
+      }
     }
-    return operations;
-  }
-
-  #encode(operation: Operation<unknown, unknown>): EncodedOperation {
-    const { keys, values } = this.#reader;
-    switch (operation?.type) {
-      case "put":
-        return {
-          kind: 0,
-          key: checkKey(keptBytesOf(operation.key, keys, "key")),
-          value: checkValue(keptBytesOf(operation.value, values, "value")),
-        };
-      case "delete":
-        return {
-          kind: 1,
-          key: checkKey(keptBytesOf(operation.key, keys, "key")),
-          value: EMPTY,
-        };
-      case "deleteRange":
-        return this.#encodeRange(operation.start, operation.end);
-      default:
-        throw invalid(
-          'an operation has the type "put", "delete" or "deleteRange"',
-        );
-    }
+    return batch;
   }
 
   // Maintenance.

@@ -54,7 +54,7 @@ const OPEN_FILES_MAX = 256;
  * @param path The directory. Files in it that are not Varve's are left alone.
  * @param options See {@linkcode Options}.
  * @returns The handle, to be closed when done; `await using` does so.
- * @throws `INVALID_CONFIG`, `LOCKED`, `NOT_FOUND`, `EXISTS`, `CORRUPTION` or
+ * @throws `INVALID_ARGUMENT`, `INVALID_CONFIG`, `LOCKED`, `NOT_FOUND`, `EXISTS`, `CORRUPTION` or
  * `IO`; see {@linkcode ErrorCode}.
  *
  * @example
@@ -109,7 +109,8 @@ function prepareDirectory(
   }
   const names = status === undefined ? [] : files.list(directory);
   checkExistence(files, directory, names, options);
-  if (status === undefined) files.makeDirectory(directory);
+  // Also one that is there: whoever made it may not have synced its parent.
+  if (!names.includes(CURRENT)) files.makeDirectory(directory);
 }
 
 /** Whether there is a database or not must be what the options ask for. */
@@ -199,7 +200,10 @@ function openLocked<K, V>(
   const replayed = replayLogs(files, versions, known.state, options);
   try {
     versions.install({
-      addLogs: [replayed.log.number],
+      addLogs: [{
+        number: replayed.log.number,
+        syncedLength: replayed.log.writtenBytes,
+      }],
       removeLogs: replayed.superfluous,
       lastSequence: replayed.lastSequence,
     });

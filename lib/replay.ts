@@ -21,15 +21,10 @@ import {
 } from "./memtable/memtable.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { FileSystem } from "./runtime/runtime.ts";
-import type { TreeState } from "./version/state.ts";
+import type { KnownLog, TreeState } from "./version/state.ts";
 import type { VersionSet } from "./version/version_set.ts";
 import type { LogHeader } from "./wal/format.ts";
-import {
-  type LogReplay,
-  type LogSeal,
-  type LogSink,
-  replayLog,
-} from "./wal/reader.ts";
+import { type LogReplay, type LogSink, replayLog } from "./wal/reader.ts";
 import { LogWriter } from "./wal/writer.ts";
 
 /** Arenas of flushed memtables kept for the next ones. */
@@ -126,7 +121,7 @@ export function replayLogs(
   const pool = new ArenaPool(options.writeBufferSize, SPARE_ARENAS);
   const replay = new Replay(pool);
   const numbers = versions.logs;
-  const unsealed = numbers.filter((n) => state.logs.get(n) === undefined);
+  const unsealed = numbers.filter((n) => state.logs.get(n)?.seal === undefined);
   if (
     unsealed.length > 1 || unsealed.length > 0 && unsealed[0] !== numbers.at(-1)
   ) {
@@ -143,9 +138,11 @@ export function replayLogs(
   let sealedSequence = 0;
   let lostTailBytes = 0;
   for (const number of numbers) {
-    const seal = state.logs.get(number);
+    const known = state.logs.get(number);
+    if (known === undefined) continue;
+    const { seal } = known;
     replay.log = seal === undefined ? newNumber : number;
-    const result = replayOne(files, versions, number, seal, replay);
+    const result = replayOne(files, versions, number, known, replay);
     if (last !== undefined) checkFollows(versions, result.header, last);
     last = { number, lastSequence: result.seal.lastSequence };
     lostTailBytes = result.lostTailBytes;
@@ -153,12 +150,25 @@ export function replayLogs(
     sealedSequence = seal.lastSequence;
     if (replay.memtables.length > 0) kept = number;
   }
-  const log = writeNewLog(files, versions, unsealed, {
+  const log = LogWriter.create(files, versions.path("log", newNumber), {
     number: newNumber,
     previous: kept,
     lastSequenceBefore: sealedSequence,
     isMadeAtOpen: true,
   });
+  try {
+    for (const number of unsealed) {
+      const known = state.logs.get(number);
+      if (known === undefined) continue;
+      replayOne(files, versions, number, known, new Rewrite(log));
+    }
+    log.write();
+    log.syncNow();
+    files.syncDirectory(versions.directory);
+  } catch (error) {
+    log.close();
+    throw error;
+  }
   return {
     pool,
     memtables: replay.memtables,
@@ -173,41 +183,18 @@ export function replayLogs(
   };
 }
 
-/** Makes the new log and writes the unsealed one to it again. */
-function writeNewLog(
-  files: FileSystem,
-  versions: VersionSet,
-  unsealed: readonly number[],
-  header: LogHeader,
-): LogWriter {
-  const path = versions.path("log", header.number);
-  const log = LogWriter.create(files, path, header);
-  try {
-    for (const number of unsealed) {
-      replayOne(files, versions, number, undefined, new Rewrite(log));
-    }
-    log.write();
-    log.syncNow();
-    files.syncDirectory(versions.directory);
-    return log;
-  } catch (error) {
-    log.close();
-    throw error;
-  }
-}
-
 function replayOne(
   files: FileSystem,
   versions: VersionSet,
   number: number,
-  seal: LogSeal | undefined,
+  known: KnownLog,
   sink: LogSink,
 ): LogReplay {
   const path = versions.path("log", number);
   if (files.stat(path) === undefined) {
     throw corruption(path, 0, "a log that the manifest names", "no file");
   }
-  return replayLog(files, path, number, seal, sink);
+  return replayLog(files, path, number, known, sink);
 }
 
 /** The header of a log names its predecessor, so that a missing or shorter one is seen. */

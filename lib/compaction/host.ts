@@ -22,6 +22,7 @@ export class RunningJob<T> {
   private readonly runtime: Runtime;
   private readonly job: Job<T>;
   private readonly onResult: (result: T, seconds: number) => void;
+  private readonly onFailure: (error: unknown) => void;
   private settle!: (error?: unknown) => void; // Set in the constructor, by the promise's executor.
   private isSettled = false;
 
@@ -30,15 +31,18 @@ export class RunningJob<T> {
    *
    * @param onResult Takes the result in the same turn in which the job ends;
    * what it throws fails the job.
+   * @param onFailure Is told in the same turn why the job failed.
    */
   constructor(
     runtime: Runtime,
     job: Job<T>,
     onResult: (result: T, seconds: number) => void,
+    onFailure: (error: unknown) => void = () => {},
   ) {
     this.runtime = runtime;
     this.job = job;
     this.onResult = onResult;
+    this.onFailure = onFailure;
     this.done = new Promise((resolve, reject) => {
       this.settle = (error) => {
         this.isSettled = true;
@@ -96,8 +100,10 @@ export class RunningJob<T> {
         }
       }
     } catch (error) {
-      this.settle(error ?? new VarveError("IO", "a job failed"));
-      return error;
+      const failure = error ?? new VarveError("IO", "a job failed");
+      this.settle(failure);
+      this.onFailure(failure);
+      return failure;
     }
   }
 }

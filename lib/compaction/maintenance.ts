@@ -129,21 +129,20 @@ export class Maintenance {
       this.newOutput(),
     );
     const flushing = new RunningJob(tree.runtime, job, (table, seconds) => {
-      this.flushing = undefined;
       tree.commitFlush(table);
       count(this.flushes, memtable.bytes, table?.size ?? 0, seconds);
+      this.flushing = undefined;
       this.lastError = undefined;
       this.wake();
+    }, (error) => {
+      this.flushing = undefined;
+      this.lastError = error;
+      this.wakeAll(error);
     });
     flushing.done.then(() => {
       this.scheduleFlush();
       this.scheduleCompaction();
-    }, (error) => {
-      this.flushing = undefined;
-      if (this.isClosed) return;
-      this.lastError = error;
-      this.wakeAll(error);
-    });
+    }, () => {}); // Its failure was told above, or it was given up at closing.
     this.flushing = flushing;
     return flushing;
   }

@@ -1,6 +1,7 @@
 /**
- * Size-tiered compaction: tables of like size are merged, so that each byte
- * is rewritten about once for each doubling-by-`minThreshold` of the tree.
+ * Size-tiered compaction: tables of like size are merged into a larger one, so
+ * that each byte is rewritten about once each time that the tree has grown
+ * `minThreshold`-fold.
  *
  * Source: the bucketing of Apache Cassandra's SizeTieredCompactionStrategy.
  * Ages do not matter here: lookups go by sequence, not by the order of tables.

@@ -7,7 +7,8 @@
  * Everything lies in one SharedArrayBuffer, so that other threads can read it
  * in place. Single writer, many readers: a node is filled first and then
  * published by atomic stores of the links to it, level 0 first; nodes are never
- * moved or removed. All numbers are 32-bit words, a link is the word index of a
+ * moved or removed. Only hints change later: a reader on another thread must
+ * leave them alone and compare keys. All numbers are 32-bit words, a link is the word index of a
  * node, 0 stands for none.
  *
  * ```
@@ -221,9 +222,8 @@ export class SkipList {
 
   /** The last node before the key; 0 if none. */
   seekBefore(key: Uint8Array, keyLength: number): number {
-    this.target(key, keyLength);
-    this.lowerBound(key, keyLength);
-    return this.before[0] === HEAD ? 0 : this.before[0];
+    this.seek(key, keyLength);
+    return this.beforeLast;
   }
 
   /** The first node; 0 if the list is empty. */
@@ -249,22 +249,16 @@ export class SkipList {
     return this.words[node - 1];
   }
 
-  /**
-   * The node just before another; 0 if none.
-   *
-   * There are no back links: the first version of the node's key is looked
-   * up, and from the node before it the versions are walked.
-   */
-  previous(node: number): number {
-    const words = this.words;
+  /** The newest version of a node's key. The node before it is then known to {@linkcode SkipList.beforeLast}. */
+  newestOf(node: number): number {
     const start = this.keyStart(node);
     const length = this.keyLength(node);
-    const key = this.bytes.subarray(start, start + length);
-    this.target(key, length);
-    let at = this.lowerBound(key, length);
-    if (at === node) return this.before[0] === HEAD ? 0 : this.before[0];
-    while (words[at - 1] !== node) at = words[at - 1];
-    return at;
+    return this.seek(this.bytes.subarray(start, start + length), length);
+  }
+
+  /** The node before the one that the last search found; 0 if none. */
+  get beforeLast(): number {
+    return this.before[0] === HEAD ? 0 : this.before[0];
   }
 
   /** The sequence of a node. */
@@ -430,10 +424,20 @@ export class SkipList {
   }
 }
 
-/** A cursor over a skip list. */
+/**
+ * A cursor over a skip list.
+ *
+ * There are no back links: stepping back from a key costs a search for its
+ * newest version. The versions of a key are noted on the way, so that each
+ * step back among them costs nothing more.
+ */
 export class SkipListCursor extends Cursor {
   private readonly list: SkipList;
   private node = 0;
+  /** Newer versions of the key, newest first, that stepping back comes to; */
+  private readonly newer: number[] = [];
+  /** and the node before them, if they are known; -1 if not. */
+  private beforeKey = -1;
 
   /** Stands nowhere until it is moved. */
   constructor(list: SkipList) {
@@ -444,27 +448,43 @@ export class SkipListCursor extends Cursor {
   }
 
   override seekToFirst(): void {
-    this.stand(this.list.first());
+    this.jump(this.list.first());
   }
 
   override seekToLast(): void {
-    this.stand(this.list.last());
+    this.jump(this.list.last());
   }
 
   override seek(key: Uint8Array, length: number): void {
-    this.stand(this.list.seek(key, length));
+    this.jump(this.list.seek(key, length));
   }
 
   override seekBefore(key: Uint8Array, length: number): void {
-    this.stand(this.list.seekBefore(key, length));
+    this.jump(this.list.seekBefore(key, length));
   }
 
   override next(): void {
-    this.stand(this.list.after(this.node));
+    this.jump(this.list.after(this.node));
   }
 
   override previous(): void {
-    this.stand(this.list.previous(this.node));
+    const { list, newer } = this;
+    if (this.beforeKey < 0) {
+      let version = list.newestOf(this.node);
+      this.beforeKey = list.beforeLast;
+      for (; version !== this.node; version = list.after(version)) {
+        newer.push(version);
+      }
+    }
+    const version = newer.pop();
+    if (version === undefined) this.jump(this.beforeKey);
+    else this.stand(version);
+  }
+
+  private jump(node: number): void {
+    this.beforeKey = -1;
+    this.newer.length = 0;
+    this.stand(node);
   }
 
   private stand(node: number): void {

@@ -19,10 +19,10 @@
  *
  * entry     v  length of the key's rest, the rest
  *           v  length of the value * 2 + kind (0 put, 1 tombstone)
- *           v  sequence - the table's lowest sequence
+ *           v  sequence - the table's base sequence
  *           n  value
  *           In the index the key is a separator: at or after the last key of
- *           the block and before the first key of the next; kind and sequence
+ *           the block and not after the first key of the next; kind and sequence
  *           are 0; the value is v offset, v length of the data block.
  *
  * filter    1  probes for each key
@@ -31,7 +31,7 @@
  * ranges    v  number of fragments, then for each
  *           v  length of the start, the start
  *           v  length of the end, the end (empty: no end)
- *           v  number of sequences, each v, minus the table's lowest, ascending
+ *           v  number of sequences, each v, minus the base, ascending
  *
  * properties
  *           v  number of properties, then for each v id, v value; see
@@ -42,9 +42,10 @@
  *           6+4  of the range tombstones           of 0: there is none)
  *           6+4  of the properties
  *           6    table number
- *           6    lowest sequence
+ *           6    base sequence: none in the table is lower
  *           4    format version, 1
- *           4    checksum of the 60 bytes above
+ *           4    zero
+ *           4    checksum of the 60 bytes above, seeded with the table number
  *           8    magic "varvetab"
  * ```
  *

@@ -10,7 +10,7 @@
  *            flags (1: a range tombstone has no end), then smallest and
  *            largest key, each a length and bytes
  *         4  table removed: number
- *         5  log added: number
+ *         5  log added: number, length up to which it was synced before
  *         6  log sealed: number, length, last sequence
  *         7  log removed: number
  * ```
@@ -32,6 +32,14 @@ export interface AddedTable {
   readonly table: TableMeta;
 }
 
+/** A log that an edit adds. */
+export interface AddedLog {
+  /** The log. */
+  readonly number: number;
+  /** How far it was synced before the edit: a bad group below is damage. */
+  readonly syncedLength: number;
+}
+
 /** A log whose end an edit makes known. */
 export interface SealedLog extends LogSeal {
   /** The log. */
@@ -48,8 +56,8 @@ export interface Edit {
   readonly addTables?: readonly AddedTable[];
   /** Numbers of tables removed. */
   readonly removeTables?: readonly number[];
-  /** Numbers of logs added. */
-  readonly addLogs?: readonly number[];
+  /** Logs added. */
+  readonly addLogs?: readonly AddedLog[];
   /** Logs sealed. */
   readonly sealLogs?: readonly SealedLog[];
   /** Numbers of logs removed. */
@@ -77,7 +85,9 @@ export function encodeEdit(edit: Edit): Uint8Array {
       .sized(table.smallest).sized(table.largest);
   }
   for (const number of edit.removeTables ?? []) encoder.byte(4).varint(number);
-  for (const number of edit.addLogs ?? []) encoder.byte(5).varint(number);
+  for (const { number, syncedLength } of edit.addLogs ?? []) {
+    encoder.byte(5).varint(number).varint(syncedLength);
+  }
   for (const { number, length, lastSequence } of edit.sealLogs ?? []) {
     encoder.byte(6).varint(number).varint(length).varint(lastSequence);
   }
@@ -111,7 +121,7 @@ export function decodeEdit(bytes: Uint8Array): Edit | undefined {
   let lastSequence: number | undefined;
   const addTables: AddedTable[] = [];
   const removeTables: number[] = [];
-  const addLogs: number[] = [];
+  const addLogs: AddedLog[] = [];
   const sealLogs: SealedLog[] = [];
   const removeLogs: number[] = [];
   while (decoder.position < bytes.length && !decoder.failed) {
@@ -120,8 +130,12 @@ export function decodeEdit(bytes: Uint8Array): Edit | undefined {
     else if (tag === 2) lastSequence = decoder.varint();
     else if (tag === 3) addTables.push(decodeTable(decoder));
     else if (tag === 4) removeTables.push(decoder.varint());
-    else if (tag === 5) addLogs.push(decoder.varint());
-    else if (tag === 6) {
+    else if (tag === 5) {
+      addLogs.push({
+        number: decoder.varint(),
+        syncedLength: decoder.varint(),
+      });
+    } else if (tag === 6) {
       sealLogs.push({
         number: decoder.varint(),
         length: decoder.varint(),

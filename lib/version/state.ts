@@ -8,7 +8,15 @@
  */
 import type { TableMeta } from "../sstable/meta.ts";
 import type { LogSeal } from "../wal/reader.ts";
-import type { AddedTable, Edit, SealedLog } from "./edit.ts";
+import type { AddedLog, AddedTable, Edit, SealedLog } from "./edit.ts";
+
+/** A log as a manifest knows it. */
+export interface KnownLog {
+  /** How far it was synced when the manifest came to know it. */
+  readonly syncedLength: number;
+  /** Where it ends; `undefined` while it is written. */
+  readonly seal: LogSeal | undefined;
+}
 
 /** The tree as a manifest knows it. */
 export class TreeState {
@@ -18,8 +26,8 @@ export class TreeState {
   lastSequence = 0;
   /** Tables by number. */
   readonly tables: Map<number, AddedTable> = new Map();
-  /** Logs by number, with their ends where known. */
-  readonly logs: Map<number, LogSeal | undefined> = new Map();
+  /** Logs by number. */
+  readonly logs: Map<number, KnownLog> = new Map();
 
   /**
    * Applies an edit.
@@ -36,13 +44,15 @@ export class TreeState {
       }
       this.tables.set(added.table.number, added);
     }
-    for (const number of edit.addLogs ?? []) {
+    for (const { number, syncedLength } of edit.addLogs ?? []) {
       if (this.logs.has(number)) return `adds log ${number} again`;
-      this.logs.set(number, undefined);
+      this.logs.set(number, { syncedLength, seal: undefined });
     }
     for (const { number, length, lastSequence } of edit.sealLogs ?? []) {
-      if (!this.logs.has(number)) return `seals log ${number}`;
-      this.logs.set(number, { length, lastSequence });
+      const log = this.logs.get(number);
+      if (log === undefined) return `seals log ${number}`;
+      const { syncedLength } = log;
+      this.logs.set(number, { syncedLength, seal: { length, lastSequence } });
     }
     for (const number of edit.removeLogs ?? []) {
       if (!this.logs.delete(number)) return `removes log ${number}`;
@@ -54,15 +64,17 @@ export class TreeState {
 
   /** The edit that makes this state out of nothing. */
   snapshot(): Edit {
+    const addLogs: AddedLog[] = [];
     const sealLogs: SealedLog[] = [];
-    for (const [number, seal] of this.logs) {
+    for (const [number, { syncedLength, seal }] of this.logs) {
+      addLogs.push({ number, syncedLength });
       if (seal !== undefined) sealLogs.push({ number, ...seal });
     }
     return {
       nextFileNumber: this.nextFileNumber,
       lastSequence: this.lastSequence,
       addTables: [...this.tables.values()],
-      addLogs: [...this.logs.keys()],
+      addLogs,
       sealLogs,
     };
   }

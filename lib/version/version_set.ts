@@ -70,7 +70,7 @@ export class VersionSet {
   /** Bytes of the sealed logs. */
   get sealedLogBytes(): number {
     let bytes = 0;
-    for (const seal of this.state.logs.values()) bytes += seal?.length ?? 0;
+    for (const { seal } of this.state.logs.values()) bytes += seal?.length ?? 0;
     return bytes;
   }
 

@@ -31,6 +31,14 @@ export interface LogSeal {
   readonly lastSequence: number;
 }
 
+/** What the manifest says of a log. */
+export interface LogKnowledge {
+  /** How far it was synced when the manifest came to know it. */
+  readonly syncedLength: number;
+  /** Where it ends; `undefined` for the newest. */
+  readonly seal: LogSeal | undefined;
+}
+
 /** Takes the operations of a log. The arrays are views of the log's buffer. */
 export interface LogSink {
   /** A put or delete. */
@@ -72,23 +80,24 @@ export function readWhole(files: FileSystem, path: string): Uint8Array {
 /**
  * Replays a log into `sink`.
  *
- * @param seal What the manifest says of its end; `undefined` for the newest.
+ * @param known What the manifest says of it.
  * @throws `CORRUPTION` for damage that cannot be a lost tail.
  */
 export function replayLog(
   files: FileSystem,
   path: string,
   number: number,
-  seal: LogSeal | undefined,
+  { syncedLength, seal }: LogKnowledge,
   sink: LogSink,
 ): LogReplay {
   const bytes = readWhole(files, path);
   const header = checkHeader(bytes, path, number);
-  if (seal !== undefined && bytes.length < seal.length) {
+  const least = seal?.length ?? syncedLength;
+  if (bytes.length < least) {
     throw corruption(
       path,
       bytes.length,
-      `a log of ${seal.length} bytes`,
+      `a log of ${least} bytes at least`,
       `one cut at ${bytes.length}`,
     );
   }
@@ -99,7 +108,7 @@ export function replayLog(
     const group = decodeGroupHeader(bytes, offset, number);
     const fault = faultOf(group, bytes, offset, limit, number, lastSequence);
     if (group === undefined || fault !== undefined) {
-      judgeEnd(bytes, path, number, offset, seal, fault ?? "none");
+      judgeEnd(bytes, path, number, offset, least, fault ?? "none");
       break;
     }
     lastSequence = replayGroup(bytes, path, offset, group, sink);
@@ -175,13 +184,10 @@ function judgeEnd(
   path: string,
   number: number,
   offset: number,
-  seal: LogSeal | undefined,
+  synced: number,
   fault: string,
 ): void {
-  if (seal !== undefined) {
-    throw corruption(path, offset, "a whole group", fault);
-  }
-  const mark = highestMark(bytes, offset + 1, number);
+  const mark = Math.max(synced, highestMark(bytes, offset + 1, number));
   if (mark > offset) {
     throw corruption(
       path,

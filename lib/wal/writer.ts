@@ -117,9 +117,14 @@ export class LogWriter {
   private begin(sequence: number, bytes: number): void {
     // Within a group sequences follow one by one; after burned ones comes another group.
     if (sequence !== this.lastSequence + 1) this.write();
+    this.reserve(bytes + 2 * MAX_VARINT_LENGTH);
     if (this.operations++ === 0) this.firstSequence = sequence;
     this.lastSequence = sequence;
-    const needed = this.length + bytes + 2 * MAX_VARINT_LENGTH;
+  }
+
+  /** Makes room in memory for `bytes` more bytes of operations, or throws before anything has changed. */
+  reserve(bytes: number): void {
+    const needed = this.length + bytes;
     if (needed <= this.buffer.length) return;
     const grown = new Uint8Array(Math.max(needed, this.buffer.length * 2));
     grown.set(this.buffer.subarray(0, this.length));

@@ -22,8 +22,8 @@ export interface EncodedOperation {
 export type Input<T> = T extends Uint8Array ? Bytes : T;
 
 /** The operations of a batch. Not a public method: what it hands out is not a copy. */
-export let operationsOf: (
-  batch: Batch<unknown, unknown>,
+export let operationsOf: <K, V>(
+  batch: Batch<K, V>,
 ) => readonly EncodedOperation[];
 
 /**

@@ -2,8 +2,8 @@
  * Group commit: turns writes that were appended to the log into
  * acknowledgements.
  *
- * Writes of one turn of the event loop go to the log in one write call, and
- * all that wait for durability share one sync: those that arrive while a sync
+ * Writes that are made before the next microtask runs go to the log in one
+ * write call, and all that wait for durability share one sync: those that arrive while a sync
  * is under way share the next. Everybody in a group gets the same promise.
  *
  * Invariants:
@@ -70,16 +70,21 @@ export class CommitQueue {
 
   /** The acknowledgement of what was just appended to the log. */
   acknowledge(durability: Durability): Promise<void> {
+    const group = this.join(durability);
+    group.writes++;
+    if (this.log.pendingBytes > GATHERED_BYTES_MAX) this.writeOut();
+    return group.promise;
+  }
+
+  private join(durability: Durability): Group {
     const group = durability === "sync"
       ? this.synced ??= new Group()
       : this.written ??= new Group();
-    group.writes++;
     if (!this.turnScheduled) {
       this.turnScheduled = true;
       queueMicrotask(this.turn);
     }
-    if (this.log.pendingBytes > GATHERED_BYTES_MAX) this.writeOut();
-    return group.promise;
+    return group;
   }
 
   private readonly turn = (): void => {
@@ -148,7 +153,7 @@ export class CommitQueue {
     const nothingLeft = this.log.pendingBytes === 0 &&
       this.log.unsyncedBytes === 0 && this.synced === undefined &&
       this.syncing === undefined;
-    return nothingLeft ? Promise.resolve() : this.acknowledge("sync");
+    return nothingLeft ? Promise.resolve() : this.join("sync").promise;
   }
 
   /**

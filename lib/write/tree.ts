@@ -237,18 +237,24 @@ export class Tree implements MaintainedTree {
   private prepare(room: number): VarveError | undefined {
     const refusal = this.health.refusal();
     if (refusal !== undefined) return refusal;
-    if (this.active.room >= room) return undefined;
+    if (room <= this.active.room && room <= ROOM_OF_COURSE) return undefined;
     if (room > ROOM_MAX) {
       return new VarveError(
         "INVALID_ARGUMENT",
         `one write takes ${room} bytes; at most ${ROOM_MAX} are accepted`,
       );
     }
-    if (this.active.isEmpty) {
+    try {
+      this.log.reserve(room);
+      if (room <= this.active.room) return undefined;
+      if (!this.active.isEmpty) return this.freeze(room);
       this.replaceActive(room);
       return undefined;
+    } catch (error) {
+      // No memory for it, or a backlog that cannot be flushed. No log was
+      // touched: nothing is lost, and the next write tries again.
+      return asVarveError(error);
     }
-    return this.freeze(room);
   }
 
   private acknowledge(durability: Durability): Promise<void> {
@@ -319,18 +325,15 @@ export class Tree implements MaintainedTree {
    * Freezes the active memtable and starts a new one, with its own log if
    * that is possible now.
    *
-   * @returns Why nothing may be written, if so.
+   * @returns Why nothing may be written, if the log could not be changed.
+   * @throws if nothing was done, for want of memory or of room on the disk.
    */
   private freeze(room: number): VarveError | undefined {
-    try {
-      this.flushBacklog();
-    } catch (error) {
-      // No log was touched: nothing is lost, and the next write tries again.
-      return asVarveError(error);
-    }
+    this.flushBacklog();
+    const fresh = this.newMemtable(room);
     this.waiting.push(this.active);
     this.isLogChangeDue = true;
-    this.active = this.newMemtable(room);
+    this.active = fresh;
     this.cachedView = undefined;
     if (!this.commits.isSyncing) this.changeLogIfDue();
     this.maintenance.scheduleFlush();
@@ -379,7 +382,7 @@ export class Tree implements MaintainedTree {
     this.runtime.files.syncDirectory(this.versions.directory);
     this.versions.commit({
       sealLogs: [this.sealOf(old)],
-      addLogs: [number],
+      addLogs: [{ number, syncedLength: log.writtenBytes }],
       lastSequence: this.lastSequence,
     });
     this.log = log;
@@ -477,6 +480,9 @@ export class Tree implements MaintainedTree {
     }
   }
 }
+
+/** Writes that take no more are sure to fit into memory gathered for the log. */
+const ROOM_OF_COURSE = 64 * 1024;
 
 /** The most arena that one write may take: a batch is one piece of one memtable. */
 const ROOM_MAX = 1.5 * 1024 * 1024 * 1024;

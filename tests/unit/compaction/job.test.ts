@@ -12,7 +12,7 @@ import {
   mergeIntoTable,
   wouldDrop,
 } from "../../../lib/compaction/job.ts";
-import { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
+import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
 import { TableCursor } from "../../../lib/sstable/cursor.ts";
 import type { Table } from "../../../lib/sstable/table.ts";
 import {

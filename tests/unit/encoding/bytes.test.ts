@@ -126,18 +126,25 @@ test("encodeUtf8Into() makes what a TextEncoder makes", () => {
   ];
   const encoder = new TextEncoder();
   for (const text of texts) {
-    const into = filled(300);
-    const length = encodeUtf8Into(text, into);
-    assertEquals(into.slice(0, length), encoder.encode(text), text);
-    assertEquals(utf8Bytes(text), encoder.encode(text), text);
-    assertEquals(into.slice(length + 3), filled(300).slice(length + 3), text);
+    const expected = encoder.encode(text);
+    assertEquals(utf8Bytes(text), expected, text);
+    for (const at of [0, 7]) {
+      const into = filled(300);
+      const end = encodeUtf8Into(text, into, at);
+      assertEquals(into.slice(at, end), expected, text);
+      assertEquals(into.slice(0, at), filled(300).slice(0, at), text);
+      // What lies behind is the caller's: three bytes may serve as room.
+      assertEquals(into.slice(end + 3), filled(300).slice(end + 3), text);
+    }
   }
 });
 
 test("encodeUtf8Into() refuses what may not fit", () => {
-  assertEquals(encodeUtf8Into("abcd", new Uint8Array(11)), -1);
-  assertEquals(encodeUtf8Into("abcd", new Uint8Array(12)), 4);
-  assertEquals(encodeUtf8Into("", new Uint8Array(0)), 0);
+  assertEquals(encodeUtf8Into("abcd", new Uint8Array(11), 0), -1);
+  assertEquals(encodeUtf8Into("abcd", new Uint8Array(12), 0), 4);
+  assertEquals(encodeUtf8Into("abcd", new Uint8Array(12), 1), -1);
+  assertEquals(encodeUtf8Into("", new Uint8Array(5), 5), 5);
+  assertEquals(encodeUtf8Into("", new Uint8Array(0), 0), 0);
 });
 
 test("copyInto() copies runs of every length, and nothing else", () => {

@@ -453,7 +453,7 @@ test("an empty log gives nothing", () => {
 });
 
 test("recovery of a long tail is quick", LONG, () => {
-  // A hundred thousand group headers behind a hole: each is looked at once.
+  // Forty thousand groups behind a hole: each is looked at once.
   const { files, log } = newLog();
   for (let sequence = 101; sequence < 40_101; sequence++) {
     append(log, { sequence, kind: 0, key: "k", value: "v" });

@@ -1,0 +1,251 @@
+/** The version set: an edit is durable before it is true, and files go last. */
+import { test } from "node:test";
+import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
+import type { TableMeta } from "../../../lib/sstable/meta.ts";
+import { readCurrent } from "../../../lib/version/current.ts";
+import { fileName } from "../../../lib/version/files.ts";
+import { readManifest } from "../../../lib/version/manifest.ts";
+import { TreeState } from "../../../lib/version/state.ts";
+import { VersionSet } from "../../../lib/version/version_set.ts";
+import {
+  assert,
+  assertEquals,
+  assertExists,
+  assertGreater,
+  assertLess,
+} from "../../assert.ts";
+import { LONG } from "../../engine/support/configs.ts";
+import { throwsWith } from "../../engine/support/errors.ts";
+import { put } from "../support/entries.ts";
+import {
+  lookUpIn,
+  newContext,
+  newFiles,
+  tablePath,
+  writeTable,
+} from "../support/tables.ts";
+
+interface Made {
+  readonly files: MemoryFileSystem;
+  readonly versions: VersionSet;
+}
+
+function make(files = newFiles()): Made {
+  const versions = new VersionSet("/db", new TreeState(), newContext(files));
+  versions.install({});
+  return { files, versions };
+}
+
+/** What an opening would read. */
+function stateIn(files: MemoryFileSystem): TreeState {
+  const { manifest, snapshotLength } = readCurrent(files, "/db");
+  const path = `/db/${fileName("manifest", manifest)}`;
+  return readManifest(files, path, manifest, snapshotLength).state;
+}
+
+/** A table with one key, written under a new number. */
+function newTable({ files, versions }: Made, key = "k"): TableMeta {
+  const number = versions.newFileNumber();
+  const meta = writeTable(files, number, [put(key, number, "value")]);
+  assertExists(meta);
+  files.syncDirectory("/db");
+  return meta;
+}
+
+function numbers(versions: VersionSet): number[] {
+  return versions.current.tables.map((table) => table.meta.number);
+}
+
+function failOn(
+  files: MemoryFileSystem,
+  operation: string,
+  part: string,
+): void {
+  files.onOperation = (happening, path) => {
+    if (happening !== operation || !path.includes(part)) return;
+    throw Object.assign(new Error("made by the test"), { code: "EIO" });
+  };
+}
+
+test("install() makes a manifest that CURRENT names, durably", () => {
+  const { files } = make();
+  const survived = files.afterPowerLoss();
+  assertEquals(stateIn(survived).tables.size, 0);
+  assertEquals(survived.list("/db").sort(), ["CURRENT", "MANIFEST-000001"]);
+});
+
+test("commit() makes an edit durable, and then true", () => {
+  const made = make();
+  const { files, versions } = made;
+  const table = newTable(made);
+  const before = versions.current;
+  versions.commit({ addTables: [{ level: 0, table }], lastSequence: 7 });
+  const state = stateIn(files.afterPowerLoss());
+  assertEquals([...state.tables.keys()], [table.number]);
+  assertEquals(state.lastSequence, 7);
+  assertGreater(state.nextFileNumber, table.number);
+  assertEquals(numbers(versions), [table.number]);
+  assertEquals(before.tables.length, 0, "a version changed");
+});
+
+test("file numbers are given once, across openings that commit something", () => {
+  const made = make();
+  const { files, versions } = made;
+  const first = versions.newFileNumber();
+  const second = versions.newFileNumber();
+  assertEquals(second, first + 1);
+  versions.commit({});
+  const state = stateIn(files);
+  const again = new VersionSet("/db", state, newContext(files));
+  assertEquals(again.newFileNumber(), second + 1);
+});
+
+test("levels and ages order the tables of a version", () => {
+  const made = make();
+  const { versions } = made;
+  const [a, b, c] = [newTable(made), newTable(made), newTable(made)];
+  versions.commit({
+    addTables: [
+      { level: 0, table: a },
+      { level: 2, table: c },
+      { level: 0, table: b },
+    ],
+  });
+  assertEquals(
+    versions.current.levels.map((level) => level.map((t) => t.meta.number)),
+    [[b.number, a.number], [], [c.number]],
+  );
+  assertEquals(numbers(versions), [c.number, b.number, a.number]);
+});
+
+test("a removed table's file goes once no version that names it is used", () => {
+  const made = make();
+  const { files, versions } = made;
+  const table = newTable(made);
+  versions.commit({ addTables: [{ level: 0, table }] });
+  const held = versions.current;
+  held.retain();
+  versions.commit({ removeTables: [table.number] });
+  assertEquals(numbers(versions), []);
+  assert(files.stat(tablePath(table.number)) !== undefined);
+  assertEquals(lookUpIn(held.tables[0], "k", 1e6).sequence, table.newest);
+  held.release();
+  assertEquals(files.stat(tablePath(table.number)), undefined);
+});
+
+test("a table that stays is the same reader in the next version: what it has in memory stays", () => {
+  const made = make();
+  const { versions } = made;
+  const [a, b] = [newTable(made), newTable(made)];
+  versions.commit({ addTables: [{ level: 0, table: a }] });
+  const [reader] = versions.current.tables;
+  versions.commit({ addTables: [{ level: 0, table: b }] });
+  assert(versions.current.tables.includes(reader));
+});
+
+test("removed logs go behind the edit; sealed ones are counted", () => {
+  const { files, versions } = make();
+  const [one, two] = [versions.newFileNumber(), versions.newFileNumber()];
+  for (const number of [one, two]) {
+    files.writeFile(versions.path("log", number), new Uint8Array(50));
+  }
+  versions.commit({ addLogs: [two, one] });
+  assertEquals(versions.logs, [one, two]);
+  assertEquals(versions.sealedLogBytes, 0);
+  const seal = { number: one, length: 44, lastSequence: 3 };
+  versions.commit({ sealLogs: [seal] });
+  assertEquals(versions.sealedLogBytes, 44);
+  versions.commit({ removeLogs: [one] });
+  assertEquals(versions.logs, [two]);
+  assertEquals(files.stat(versions.path("log", one)), undefined);
+});
+
+for (const operation of ["write", "sync"]) {
+  test(`after a failed ${operation} of the manifest nothing is changed, written or removed any more`, () => {
+    const made = make();
+    const { files, versions } = made;
+    const table = newTable(made);
+    versions.commit({ addTables: [{ level: 0, table }] });
+    failOn(files, operation, "MANIFEST");
+    throwsWith("IO", () => versions.commit({ removeTables: [table.number] }));
+    assertEquals(numbers(versions), [table.number]);
+    files.onOperation = undefined;
+    files.resetCounts();
+    throwsWith("READ_ONLY", () => versions.commit({ lastSequence: 9 }));
+    throwsWith("READ_ONLY", () => versions.install({}));
+    assertEquals([files.counts.write, files.counts.sync], [0, 0]);
+    versions.close();
+    assert(files.stat(tablePath(table.number)) !== undefined);
+    assertEquals(files.counts.remove, 0);
+  });
+}
+
+const STEPS: [operation: string, part: string][] = [
+  ["create", "MANIFEST"],
+  ["write", "MANIFEST"],
+  ["sync", "MANIFEST"],
+  ["create", "CURRENT.tmp"],
+  ["write", "CURRENT.tmp"],
+  ["sync", "CURRENT.tmp"],
+  ["rename", "CURRENT.tmp"],
+];
+
+for (const [operation, part] of STEPS) {
+  test(`an install that fails at the ${operation} of ${part} leaves the old manifest`, () => {
+    const { files, versions } = make();
+    versions.commit({ lastSequence: 5 });
+    failOn(files, operation, part);
+    throwsWith("IO", () => versions.install({ lastSequence: 6 }));
+    files.onOperation = undefined;
+    assertEquals(stateIn(files.afterPowerLoss()).lastSequence, 5);
+    throwsWith("READ_ONLY", () => versions.commit({}));
+  });
+}
+
+test("an edit that does not fit is refused", () => {
+  const { versions } = make();
+  throwsWith("CORRUPTION", () => versions.commit({ removeTables: [77] }));
+});
+
+test(
+  "a fresh manifest takes the old one's place when that has outgrown it",
+  LONG,
+  () => {
+    const { files, versions } = make();
+    let replaced = 0;
+    let name = "MANIFEST-000001";
+    for (let i = 0; i < 60_000 && replaced < 2; i++) {
+      const number = versions.newFileNumber();
+      versions.commit({ addLogs: [number] });
+      versions.commit({ removeLogs: [number] });
+      const manifests = files.list("/db").filter((n) =>
+        n.startsWith("MANIFEST")
+      );
+      assertEquals(manifests.length, 1);
+      if (manifests[0] === name) continue;
+      name = manifests[0];
+      replaced++;
+      assertLess(files.readFile(`/db/${name}`).length, 200);
+      assertEquals(stateIn(files).nextFileNumber, number + 2);
+    }
+    assertEquals(replaced, 2);
+  },
+);
+
+test("what cannot be removed does no harm", () => {
+  const made = make();
+  const { files, versions } = made;
+  const table = newTable(made);
+  versions.commit({ addTables: [{ level: 0, table }] });
+  failOn(files, "remove", ".vtab");
+  versions.commit({ removeTables: [table.number] });
+  files.onOperation = undefined;
+  versions.commit({ lastSequence: 9 });
+  assertEquals(stateIn(files).lastSequence, 9);
+});
+
+test("after close() an edit is CLOSED", () => {
+  const { versions } = make();
+  versions.close();
+  throwsWith("CLOSED", () => versions.commit({}));
+});

@@ -1,0 +1,323 @@
+/** Group commit: who shares a write, who shares a sync, and what a failure does. */
+import { test } from "node:test";
+import { VarveError } from "../../../lib/errors.ts";
+import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
+import type { LogWriter } from "../../../lib/wal/writer.ts";
+import { CommitQueue } from "../../../lib/write/commit_queue.ts";
+import { Health } from "../../../lib/write/health.ts";
+import {
+  assert,
+  assertEquals,
+  assertNotStrictEquals,
+  assertRejects,
+  assertStrictEquals,
+} from "../../assert.ts";
+import { append, BEFORE, LOG_PATH, newLog, replay } from "../support/logs.ts";
+import { newFiles } from "../support/tables.ts";
+
+/** A queue over a log in memory whose syncs end when the test says so. */
+class Bench {
+  readonly files: MemoryFileSystem;
+  readonly log: LogWriter;
+  readonly health = new Health();
+  readonly queue: CommitQueue;
+  /** What happened, in its order. */
+  readonly events: string[] = [];
+  sequence = BEFORE;
+  #endings: (() => void)[] = [];
+
+  constructor() {
+    this.files = newFiles();
+    this.log = newLog(this.files).log;
+    this.queue = new CommitQueue(
+      this.health,
+      this.log,
+      () => this.events.push("after sync"),
+    );
+    this.files.syncDelay = () =>
+      new Promise((resolve) => this.#endings.push(resolve));
+    this.files.resetCounts();
+  }
+
+  /** Writes something; notes its acknowledgement under `name`. */
+  write(
+    name: string,
+    durability: "sync" | "buffered",
+    bytes = 1,
+  ): Promise<void> {
+    const value = "v".repeat(bytes);
+    append(this.log, { sequence: ++this.sequence, kind: 0, key: name, value });
+    const promise = this.queue.acknowledge(durability);
+    promise.then(
+      () => this.events.push(name),
+      (error) => this.events.push(`${name} rejected ${error.code}`),
+    );
+    return promise;
+  }
+
+  /** Lets everything happen that needs no sync to end. */
+  async turn(): Promise<void> {
+    for (let i = 0; i < 20; i++) await Promise.resolve();
+  }
+
+  /** Ends the oldest sync under way. */
+  async endSync(): Promise<void> {
+    const end = this.#endings.shift();
+    assert(end !== undefined, "no sync is under way");
+    end();
+    await this.turn();
+  }
+
+  get syncsUnderWay(): number {
+    return this.#endings.length;
+  }
+
+  fail(operation: "write" | "sync", code = "EIO"): void {
+    this.files.onOperation = (happening) => {
+      if (happening !== operation) return;
+      throw Object.assign(new Error("made by the test"), { code });
+    };
+  }
+}
+
+test("writes of one turn go out in one write, share one sync and one promise", async () => {
+  const bench = new Bench();
+  const promises = ["a", "b", "c"].map((name) => bench.write(name, "sync"));
+  assertStrictEquals(promises[0], promises[1]);
+  assertStrictEquals(promises[0], promises[2]);
+  assertEquals(bench.files.counts.write, 0);
+  await bench.turn();
+  assertEquals([bench.files.counts.write, bench.files.counts.sync], [1, 1]);
+  assertEquals(bench.events, [], "acknowledged before the sync ended");
+  await bench.endSync();
+  assertEquals(bench.events.toSorted(), ["a", "after sync", "b", "c"]);
+  assertEquals([bench.queue.commits, bench.queue.syncs], [3, 1]);
+});
+
+test("a buffered write is acknowledged by the write, and asks for no sync", async () => {
+  const bench = new Bench();
+  bench.write("a", "buffered");
+  await bench.turn();
+  assertEquals(bench.events, ["a"]);
+  assertEquals([bench.files.counts.write, bench.files.counts.sync], [1, 0]);
+  assertEquals([bench.queue.commits, bench.queue.syncs], [1, 0]);
+});
+
+test("both durabilities in one turn: one write, two promises, the sync serves only who asked", async () => {
+  const bench = new Bench();
+  const buffered = bench.write("buffered", "buffered");
+  const synced = bench.write("synced", "sync");
+  assertNotStrictEquals(buffered, synced);
+  await bench.turn();
+  assertEquals(bench.events, ["buffered"]);
+  assertEquals(bench.files.counts.write, 1);
+  await bench.endSync();
+  assertEquals(bench.events, ["buffered", "after sync", "synced"]);
+});
+
+test("writes that arrive during a sync share the next one: at most one is under way", async () => {
+  const bench = new Bench();
+  bench.write("first", "sync");
+  await bench.turn();
+  for (let i = 0; i < 5; i++) {
+    bench.write(`later ${i}`, "sync");
+    await bench.turn();
+  }
+  assertEquals(bench.syncsUnderWay, 1);
+  await bench.endSync();
+  assertEquals(bench.events, ["after sync", "first"]);
+  assertEquals(bench.syncsUnderWay, 1);
+  await bench.endSync();
+  assertEquals(bench.queue.syncs, 2);
+  assertEquals(bench.queue.commits, 6);
+  assertEquals(
+    bench.events.filter((event) => event.startsWith("later")),
+    [0, 1, 2, 3, 4].map((i) => `later ${i}`),
+  );
+  assertEquals(bench.syncsUnderWay, 0);
+});
+
+test("what an acknowledgement's handler writes joins the next sync, with those that waited", async () => {
+  const bench = new Bench();
+  bench.write("first", "sync").then(() => bench.write("from handler", "sync"));
+  await bench.turn();
+  bench.write("waiting", "sync");
+  await bench.turn();
+  await bench.endSync();
+  assertEquals(bench.syncsUnderWay, 1);
+  await bench.endSync();
+  assert(bench.events.includes("waiting"));
+  assert(bench.events.includes("from handler"));
+  assertEquals(bench.queue.syncs, 2);
+});
+
+test("an acknowledged write survives a power loss, and what is in the log is in order", async () => {
+  const bench = new Bench();
+  bench.files.syncDirectory("/db");
+  const acknowledged: string[] = [];
+  for (let i = 0; i < 30; i++) {
+    const name = `k${i}`;
+    bench.write(name, i % 3 === 0 ? "sync" : "buffered").then(() => {
+      if (i % 3 === 0) acknowledged.push(name);
+    });
+    if (i % 4 === 0) await bench.turn();
+    if (i % 5 === 0 && bench.syncsUnderWay > 0) await bench.endSync();
+    const { operations } = replay(bench.files.afterPowerLoss());
+    const names = operations.map(({ key }) => key);
+    assertEquals(names, names.map((_, n) => `k${n}`));
+    const missing = acknowledged.filter((key) => !names.includes(key));
+    assertEquals(missing, [], `after ${name}`);
+  }
+  assert(acknowledged.length > 3);
+});
+
+test("much at once does not wait for the turn's end", async () => {
+  const bench = new Bench();
+  for (let i = 0; i < 10; i++) bench.write(`k${i}`, "buffered", 100_000);
+  assert(bench.files.counts.write >= 3, `${bench.files.counts.write} writes`);
+  await bench.turn();
+  assertEquals(bench.events.length, 10);
+  assertEquals(bench.queue.commits, 10);
+});
+
+test("megabytes of buffered writes are synced though nobody waits", async () => {
+  const bench = new Bench();
+  for (let i = 0; i < 30; i++) {
+    bench.write(`k${i}`, "buffered", 250_000);
+    await bench.turn();
+  }
+  assertEquals(bench.syncsUnderWay, 1);
+  await bench.endSync();
+  assertEquals(bench.queue.syncs >= 1, true);
+  assertEquals(bench.queue.commits, 30);
+});
+
+test("a failed write rejects everyone who waits, with the failure itself, and latches", async () => {
+  const bench = new Bench();
+  bench.fail("write", "ENOSPC");
+  const synced = bench.write("synced", "sync");
+  const buffered = bench.write("buffered", "buffered");
+  for (const promise of [synced, buffered]) {
+    const error = await assertRejects(() => promise, VarveError);
+    assertEquals(error.code, "IO");
+  }
+  assert(bench.health.failure !== undefined);
+  assertEquals(bench.queue.commits, 0);
+  bench.files.resetCounts();
+  bench.queue.writeOut();
+  await bench.turn();
+  assertEquals([bench.files.counts.write, bench.files.counts.sync], [0, 0]);
+});
+
+test("a failed sync rejects its group and those that wait for the next, and no sync is tried again", async () => {
+  const bench = new Bench();
+  bench.fail("sync");
+  const first = bench.write("first", "sync");
+  const error = await assertRejects(() => first, VarveError);
+  assertEquals(error.code, "IO");
+  assertEquals(bench.health.refusal()?.code, "READ_ONLY");
+  bench.files.onOperation = undefined;
+  bench.files.resetCounts();
+  bench.queue.writeOut();
+  await bench.turn();
+  assertEquals([bench.files.counts.write, bench.files.counts.sync], [0, 0]);
+  assertEquals(bench.events, ["first rejected IO"]);
+});
+
+test("a sync that fails while others wait: all are rejected, none acknowledged", async () => {
+  const bench = new Bench();
+  let failNow = () => {};
+  bench.files.syncDelay = () =>
+    new Promise((_, reject) => {
+      failNow = () => reject(new VarveError("IO", "made by the test"));
+    });
+  bench.write("first", "sync").catch(() => {});
+  await bench.turn();
+  bench.write("second", "sync").catch(() => {});
+  bench.write("third", "sync").catch(() => {});
+  await bench.turn();
+  failNow();
+  await bench.turn();
+  assertEquals(bench.events.toSorted(), [
+    "first rejected IO",
+    "second rejected IO",
+    "third rejected IO",
+  ]);
+  assertEquals(bench.queue.commits, 0);
+  await bench.queue.idle();
+});
+
+test("a failure elsewhere during a sync: the sync's group is not acknowledged", async () => {
+  const bench = new Bench();
+  bench.write("first", "sync").catch(() => {});
+  await bench.turn();
+  bench.queue.fail(new VarveError("IO", "the manifest could not be written"));
+  await bench.endSync();
+  assertEquals(bench.events, ["first rejected READ_ONLY"]);
+  assertEquals(bench.queue.commits, 0);
+});
+
+test("flush() makes everything durable: what is gathered, what is written, what is being synced", async () => {
+  const bench = new Bench();
+  assertEquals(bench.syncsUnderWay, 0);
+  await bench.queue.flush(); // Nothing to do: it needs no sync.
+  bench.write("buffered", "buffered");
+  const gathered = bench.queue.flush();
+  await bench.turn();
+  await bench.endSync();
+  await gathered;
+  bench.write("written", "buffered");
+  await bench.turn();
+  const written = bench.queue.flush();
+  await bench.turn();
+  assertEquals(bench.syncsUnderWay, 1);
+  let isDone = false;
+  const second = bench.queue.flush().then(() => isDone = true);
+  await bench.endSync();
+  await written;
+  // Asked for while a sync was under way: the next one answers.
+  if (!isDone) await bench.endSync();
+  await second;
+  assertEquals(bench.log.unsyncedBytes, 0);
+  bench.files.syncDirectory("/db");
+  const { operations } = replay(bench.files.afterPowerLoss());
+  assertEquals(operations.map(({ key }) => key), ["buffered", "written"]);
+});
+
+test("finishLog() writes and syncs, blocking; who waits is acknowledged by a sync of the next log", async () => {
+  const bench = new Bench();
+  bench.write("waiting", "sync");
+  bench.write("buffered", "buffered");
+  bench.queue.finishLog();
+  assertEquals(bench.log.unsyncedBytes, 0);
+  assertEquals(bench.log.pendingBytes, 0);
+  bench.files.remove(LOG_PATH);
+  const { log } = newLog(bench.files);
+  bench.queue.switchTo(log);
+  await bench.turn();
+  if (bench.syncsUnderWay > 0) await bench.endSync();
+  assertEquals(
+    bench.events.filter((event) => event !== "after sync").toSorted(),
+    [
+      "buffered",
+      "waiting",
+    ],
+  );
+  assertEquals(bench.queue.commits, 2);
+});
+
+test("idle() resolves when no sync is under way and nobody waits for one", async () => {
+  const bench = new Bench();
+  await bench.queue.idle();
+  bench.write("first", "sync");
+  await bench.turn();
+  assert(bench.queue.isSyncing);
+  bench.write("second", "sync");
+  let isIdle = false;
+  const idle = bench.queue.idle().then(() => isIdle = true);
+  await bench.endSync();
+  assert(!isIdle);
+  await bench.endSync();
+  await idle;
+  assert(!bench.queue.isSyncing);
+});
