@@ -97,7 +97,11 @@ export async function openWith<K = Uint8Array, V = Uint8Array>(
   }
 }
 
-/** Refuses what can be refused without a lock, which would make a file; then makes the directory. */
+/**
+ * Refuses what can be refused without a lock, which would make a file; then
+ * makes the directory. What other handles may be writing right now is looked
+ * at only under the lock.
+ */
 function prepareDirectory(
   files: FileSystem,
   directory: string,
@@ -108,24 +112,24 @@ function prepareDirectory(
     throw new VarveError("IO", `cannot open ${directory}: it is a file`);
   }
   const names = status === undefined ? [] : files.list(directory);
-  checkExistence(files, directory, names, options);
+  checkExistence(directory, names, options);
   // Also one that is there: whoever made it may not have synced its parent.
   if (!names.includes(CURRENT)) files.makeDirectory(directory);
 }
 
 /** Whether there is a database or not must be what the options ask for. */
 function checkExistence(
-  files: FileSystem,
   directory: string,
   names: readonly string[],
   options: ResolvedOptions,
 ): void {
-  const exists = names.includes(CURRENT);
-  if (!exists) refuseLeftovers(files, directory, names);
-  if (exists && options.errorIfExists) {
+  if (names.includes(CURRENT) && options.errorIfExists) {
     throw new VarveError("EXISTS", `${directory} already holds a database`);
   }
-  if (!exists && !options.createIfMissing) {
+  const isEmpty = names.every((name) =>
+    name !== CURRENT && parseFileName(name) === undefined
+  );
+  if (isEmpty && !options.createIfMissing) {
     throw new VarveError("NOT_FOUND", `there is no database in ${directory}`);
   }
 }
@@ -184,7 +188,13 @@ function openLocked<K, V>(
   const { options } = configuration;
   const { files } = runtime;
   const names = files.list(directory);
-  checkExistence(files, directory, names, options);
+  checkExistence(directory, names, options);
+  if (!names.includes(CURRENT)) {
+    refuseLeftovers(files, directory, names);
+    if (!options.createIfMissing) {
+      throw new VarveError("NOT_FOUND", `there is no database in ${directory}`);
+    }
+  }
   const found = names.map(parseFileName).filter((f) => f !== undefined);
   const known = readState(files, directory, names);
   const context: TableContext = {

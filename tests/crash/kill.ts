@@ -31,6 +31,7 @@ import {
   parseJournal,
   PossibleStates,
 } from "./support/kill_model.ts";
+import { tornTails } from "./support/torn_logs.ts";
 
 const CHILD = new URL("kill_child.ts", import.meta.url).pathname;
 /** Databases of each runtime, each with one process at a time. */
@@ -205,6 +206,7 @@ class Lane {
   #states = new PossibleStates();
   #rounds = 0;
   #processes = 0;
+  #tornTails: readonly number[] = [];
   /** Acknowledged writes that no later process has looked for. */
   #unchecked = 0;
 
@@ -261,6 +263,7 @@ class Lane {
     this.#rounds = 0;
     this.#processes = 0;
     this.#unchecked = 0;
+    this.#tornTails = [];
   }
 
   #newTask(closeAfterMs?: number): Task {
@@ -315,13 +318,14 @@ class Lane {
     const journal: Journal = parseJournal(readIfThere(task.journal));
     if (found !== "") {
       const dump: Dump = JSON.parse(found);
-      const wrong = this.#states.settle(dump);
+      const wrong = this.#states.settle(dump, this.#tornTails);
       if (wrong !== undefined) throw new Error(`${task.dump}: ${wrong}`);
       totals.opens++;
       totals.checked += this.#unchecked;
       this.#unchecked = 0;
       if (dump.lostTailBytes > 0) totals.tornWrites++;
     }
+    this.#tornTails = tornTails(task.dir);
     this.#states.add(journal);
     totals.acknowledged += journal.acknowledged;
     this.#unchecked += journal.acknowledged;
@@ -404,8 +408,8 @@ async function runLanes(
 
 async function main(): Promise<void> {
   const plan = readArguments(Deno.args);
-  const start = Date.now();
   const runtimes = await Promise.all(plan.runtimes.map(findRuntime));
+  const start = Date.now();
   console.log(
     `seed ${plan.seed}; ${plan.kills} kills on each of ` +
       runtimes.map(({ name, version }) => `${name} ${version}`).join(", "),

@@ -298,6 +298,43 @@ test(
 );
 
 test(
+  "tombstoneCompact() drops what a snapshot needed once that is closed",
+  LONG,
+  () =>
+    withDb(async (db) => {
+      await db.put("a", "1");
+      const snapshot = db.snapshot();
+      await db.delete("a");
+      await db.flush();
+      assertEquals(await db.tombstoneCompact(), false);
+      assertEquals(totals(db).tombstones, 1);
+      snapshot[Symbol.dispose]();
+      assertEquals(await db.tombstoneCompact(), true);
+      assertEquals(db.stats().tableCount, 0);
+    }, QUIET),
+);
+
+test(
+  "tombstoneCompact() drops what hid something, once a merge has removed that",
+  LONG,
+  () =>
+    withDb(async (db) => {
+      await putTable(db, 0, 20);
+      // As large as the first table, and hides the half of it.
+      for (let i = 0; i < 10; i++) await db.delete(numbered("k", i));
+      await putTable(db, 20, 40);
+      // Small, and hides the same.
+      for (let i = 0; i < 10; i++) await db.delete(numbered("k", i));
+      await db.flush();
+      assertEquals(await db.tombstoneCompact(), false);
+      assert(await db.minorCompact());
+      assertEquals(totals(db), { entries: 30 + 10, tombstones: 10, ranges: 0 });
+      assertEquals(await db.tombstoneCompact(), true);
+      assertEquals(totals(db), { entries: 30, tombstones: 0, ranges: 0 });
+    }, QUIET),
+);
+
+test(
   "tombstoneCompact() leaves tables below tombstoneRatio alone",
   LONG,
   () =>

@@ -152,17 +152,25 @@ export class PossibleStates {
   /**
    * Settles which state a database is in.
    *
+   * A dead process loses nothing that the system has, so there is no lost
+   * tail, but for a write that the kill itself tore.
+   *
+   * @param tornTails Lengths of the torn ends of logs before it was opened.
    * @returns What is wrong with it; `undefined` if it is one of the possible ones.
    */
-  settle(dump: Dump): string | undefined {
+  settle(dump: Dump, tornTails: readonly number[]): string | undefined {
+    const { lostTailBytes } = dump;
+    if (lostTailBytes > 0 && !tornTails.includes(lostTailBytes)) {
+      return `it lost a tail of ${lostTailBytes} bytes; torn were ${
+        JSON.stringify(tornTails)
+      }`;
+    }
     const before = this.#differences(dump);
     const open = this.#open;
     this.#open = [];
     for (let there = 0; there <= open.length; there++) {
       if (there > 0) this.#apply(open[there - 1]);
-      if (this.#differences(dump, 1).length === 0) {
-        return lostTail(dump, open.slice(there));
-      }
+      if (this.#differences(dump, 1).length === 0) return undefined;
     }
     return [
       `none of ${
@@ -195,24 +203,4 @@ export class PossibleStates {
     }
     return differences;
   }
-}
-
-/**
- * A dead process loses nothing that the system has, so there is no lost tail;
- * but a call of write(2) that a SIGKILL meets may have copied a part only, and
- * that part is then a torn group of writes that nobody acknowledged.
- */
-function lostTail(
-  { lostTailBytes }: Dump,
-  lost: readonly IssuedWrite[],
-): string | undefined {
-  let most = 0;
-  for (const { changes } of lost) {
-    most += 64;
-    for (const change of changes) {
-      most += 64 + (change.kind === "put" ? change.length : 0);
-    }
-  }
-  if (lostTailBytes <= (lost.length === 0 ? 0 : most)) return undefined;
-  return `a lost tail of ${lostTailBytes} bytes, though at most ${most} bytes of writes that nobody acknowledged are missing`;
 }

@@ -247,6 +247,23 @@ test("with rangeDrop off no range tombstone goes", () => {
   assert(ofKey(elision, "a", 5));
 });
 
+test("by lookup: a table that its bounds or its age rule out is not opened", () => {
+  const context = newContext(newFiles());
+  const layer = { entries: [put("b", 10), put("d", 11)], ranges: [] };
+  const [table] = tablesOf([layer], 10, context);
+  const files = context.files as ReturnType<typeof newFiles>;
+  files.resetCounts();
+  const elision = new ElisionByLookup([table], Infinity, EXACT);
+  assert(ofKey(elision, "a", 99));
+  assert(ofKey(elision, "e", 99));
+  assert(ofKey(elision, "b", 10));
+  assert(ofRange(elision, "e", "", 99));
+  assert(ofRange(elision, "a", "z", 10));
+  assertEquals(files.counts.open, 0);
+  assertFalse(ofKey(elision, "b", 11));
+  assertEquals(files.counts.open, 1);
+});
+
 test("an older tombstone outside counts as something older", () => {
   const tables = tablesOf([{ entries: [tombstone("k", 3)], ranges: [] }]);
   const elision = new ElisionByLookup(tables, Infinity, EXACT);

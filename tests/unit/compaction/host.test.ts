@@ -214,12 +214,45 @@ test("finishNow() throws what the job throws, and rejects with it too", async ()
   assertStrictEquals(await assertRejects(() => running.done), error);
 });
 
-test("finishNow() of a job that has failed throws too: its caller must not take it for done", async () => {
+test("onFailure is told in the turn in which the job fails, before any handler runs", async () => {
+  for (const inOneGo of [true, false]) {
+    const clock = new Clock();
+    const error = new Error("made by the test");
+    const told: unknown[] = [];
+    const running = new RunningJob(
+      clock.runtime,
+      failing(error),
+      () => assert(false, "a result of a failed job"),
+      (failure) => told.push(failure),
+    );
+    if (inOneGo) {
+      assertThrows(() => running.finishNow());
+      assertEquals(told, [error]);
+    }
+    const toldFirst = running.done.catch(() => told.length);
+    assertEquals(await toldFirst, 1);
+    assertStrictEquals(told[0], error);
+  }
+});
+
+test("onFailure is not told of a job that was given up, nor of one that was done", async () => {
   const clock = new Clock();
-  const error = new Error("made by the test");
-  const running = new RunningJob(clock.runtime, failing(error), () => {});
-  await assertRejects(() => running.done);
-  assertStrictEquals(assertThrows(() => running.finishNow()), error);
+  const notTold = () => assert(false, "no failure");
+  const done = new RunningJob(
+    clock.runtime,
+    work(clock, new Log(), 2, 1),
+    () => {},
+    notTold,
+  );
+  await done.done;
+  const aborted = new RunningJob(
+    clock.runtime,
+    work(clock, new Log(), 2, 1),
+    () => {},
+    notTold,
+  );
+  aborted.abort();
+  await assertRejects(() => aborted.done, VarveError);
 });
 
 test("what onResult throws fails the job", async () => {

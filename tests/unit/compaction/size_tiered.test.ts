@@ -93,6 +93,8 @@ test("pickMinor(): nothing below minThreshold, then the bucket with most", () =>
     pick(5000, 100, 5001, 101, 102, 5002, 103),
     [100, 101, 102, 103],
   );
+  // Of two that are as full, the one that costs less.
+  assertEquals(pick(9000, 9000, 9000, 100, 100, 100), [100, 100, 100]);
   // Small ones count together, however different.
   assertEquals(pick(1, 10, 49), [1, 10, 49]);
 });

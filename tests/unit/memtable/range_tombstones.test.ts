@@ -52,13 +52,9 @@ function add(set: RangeTombstones, { start, end, sequence }: Range): void {
   set.add(toBytes(start), toBytes(end), sequence);
 }
 
-/** A list of fragments as it is now, for later comparison. */
-function frozen(fragments: readonly Fragment[]): Fragment[] {
-  return fragments.map(({ start, end, sequences }) => ({
-    start: start.slice(),
-    end: end.slice(),
-    sequences: [...sequences],
-  }));
+/** The bounds of fragments as they are now, for later comparison. */
+function boundsOf(fragments: readonly Fragment[]): Uint8Array[][] {
+  return fragments.map(({ start, end }) => [start.slice(), end.slice()]);
 }
 
 for (const [name, key] of [["few", smallKey], ["many", randomKey]] as const) {
@@ -97,26 +93,39 @@ test("deletes may come in any order of sequences, and twice", LONG, () => {
   }
 });
 
-test("a list once handed out never changes", LONG, () => {
-  for (let seed = 1; seed <= 40; seed++) {
-    const random = new Random(seed);
-    const set = new RangeTombstones();
-    const lists: { list: readonly Fragment[]; then: Fragment[] }[] = [];
-    const ranges: Range[] = [];
-    for (let sequence = 1; sequence <= 30; sequence++) {
-      const range = randomRange(random, () => smallKey(random), sequence);
-      ranges.push(range);
-      add(set, range);
-      if (random.chance(40)) {
-        lists.push({ list: set.list(), then: frozen(set.list()) });
+test(
+  "a list once handed out says the same to its readers, whatever is added later",
+  LONG,
+  () => {
+    for (const key of [smallKey, randomKey]) {
+      for (let seed = 1; seed <= 20; seed++) {
+        const random = new Random(seed);
+        const set = new RangeTombstones();
+        const lists: {
+          list: readonly Fragment[];
+          bounds: Uint8Array[][];
+          sequence: number;
+        }[] = [];
+        const ranges: Range[] = [];
+        for (let sequence = 1; sequence <= 30; sequence++) {
+          const range = randomRange(random, () => key(random), sequence);
+          ranges.push(range);
+          add(set, range);
+          if (!random.chance(15)) continue;
+          const list = set.list();
+          lists.push({ list, bounds: boundsOf(list), sequence });
+        }
+        for (const { list, bounds, sequence } of lists) {
+          const message = `seed ${seed}, list of @${sequence}`;
+          assertEquals(boundsOf(list), bounds, message);
+          // Whoever took the list reads at its sequence or before.
+          const readers = [sequence, random.below(sequence)];
+          assertCovers(list, ranges, readers, message);
+        }
       }
     }
-    for (const { list, then } of lists) {
-      assertEquals(frozen(list), then, `seed ${seed}`);
-    }
-    assertCovers(set.list(), ranges, [30], `seed ${seed}`);
-  }
-});
+  },
+);
 
 test("covering() of the set is that of its list", () => {
   const random = new Random(9);
@@ -171,6 +180,38 @@ test(
     }
   },
 );
+
+test("thousands of deletes, small and wide, at random", LONG, () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const random = new Random(seed);
+    const name = (i: number) => `k${String(i).padStart(5, "0")}`;
+    const set = new RangeTombstones();
+    const ranges: Range[] = [];
+    for (let sequence = 1; sequence <= 3000; sequence++) {
+      const from = random.below(10_000);
+      const length = 1 + random.below(random.chance(1) ? 5000 : 5);
+      const end = random.chance(1) ? "" : name(from + length);
+      ranges.push({ start: name(from), end, sequence });
+      add(set, ranges[ranges.length - 1]);
+    }
+    assertFragmented(set.list(), `seed ${seed}`);
+    assertEquals(set.size, set.list().length);
+    for (let i = 0; i < 500; i++) {
+      const key = name(random.below(10_010));
+      const bytes = toBytes(key);
+      const reader = random.below(3001);
+      const expected = newestCovering(ranges, key, reader);
+      const message = `seed ${seed}, ${key} @${reader}`;
+      const { length } = bytes;
+      assertEquals(set.covering(bytes, 0, length, reader), expected, message);
+      assertEquals(
+        coveringSequence(set.list(), bytes, 0, length, reader),
+        expected,
+        message,
+      );
+    }
+  }
+});
 
 test("the same range again makes no new fragment", () => {
   const set = new RangeTombstones();

@@ -10,6 +10,7 @@ import {
   type LogSink,
   replayLog,
 } from "../../../lib/wal/reader.ts";
+import { LOG_HEADER_LENGTH } from "../../../lib/wal/format.ts";
 import { LogWriter } from "../../../lib/wal/writer.ts";
 import { filled } from "../../engine/support/bytes.ts";
 import type { Random } from "../../engine/support/random.ts";
@@ -107,13 +108,20 @@ export function randomOperation(
   return { sequence, kind, key: key(random), value };
 }
 
-/** Replays the log; what came of it. */
+/** Replays the log; what came of it. The manifest knows of its header, and of its end where a seal is given. */
 export function replay(
   files: MemoryFileSystem,
   seal?: LogSeal,
   number: number = LOG,
+  syncedLength: number = LOG_HEADER_LENGTH,
 ): LogReplay & { readonly operations: LogOperation[] } {
   const sink = new RecordingSink();
-  const result = replayLog(files, LOG_PATH, number, seal, sink);
+  const result = replayLog(
+    files,
+    LOG_PATH,
+    number,
+    { syncedLength, seal },
+    sink,
+  );
   return { ...result, operations: sink.operations };
 }

@@ -50,7 +50,10 @@ function randomEdit(random: Random): Edit {
     ...random.chance(50) ? { lastSequence: randomNumber(random) } : {},
     addTables: several(random, randomTable),
     removeTables: several(random, randomNumber),
-    addLogs: several(random, randomNumber),
+    addLogs: several(random, (r) => ({
+      number: randomNumber(r),
+      syncedLength: randomNumber(r),
+    })),
     sealLogs: several(random, (r) => ({
       number: randomNumber(r),
       length: randomNumber(r),

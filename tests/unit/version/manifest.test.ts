@@ -25,11 +25,15 @@ interface Made {
 }
 
 const EDITS: Edit[] = [
-  { nextFileNumber: 4, lastSequence: 9, addLogs: [2] },
+  {
+    nextFileNumber: 4,
+    lastSequence: 9,
+    addLogs: [{ number: 2, syncedLength: 36 }],
+  },
   { addTables: [{ level: 0, table: metaOf({ number: 3 }) }] },
   {
     sealLogs: [{ number: 2, length: 77, lastSequence: 12 }],
-    addLogs: [4],
+    addLogs: [{ number: 4, syncedLength: 36 }],
     nextFileNumber: 5,
   },
   { removeTables: [3], removeLogs: [2], lastSequence: 12 },
@@ -58,7 +62,9 @@ test("what is appended comes back", () => {
   assertEquals(state.nextFileNumber, 5);
   assertEquals(state.lastSequence, 12);
   assertEquals([...state.tables.keys()], []);
-  assertEquals([...state.logs], [[4, undefined]]);
+  assertEquals([...state.logs], [
+    [4, { syncedLength: 36, seal: undefined }],
+  ]);
 });
 
 test("each edit is durable when append() returns", () => {
@@ -154,7 +160,7 @@ test("a record in the wrong place is not taken, whole as it is", () => {
 test("an edit that is none, or does not fit, is CORRUPTION, though its checksum matches", () => {
   const misfits: Edit[][] = [
     [...EDITS, { removeTables: [3] }],
-    [...EDITS, { addLogs: [4] }],
+    [...EDITS, { addLogs: [{ number: 4, syncedLength: 36 }] }],
     [{ removeLogs: [1] }],
   ];
   for (const edits of misfits) {

@@ -13,6 +13,10 @@ function table(number: number, level = 0) {
   return { level, table: metaOf({ number }) };
 }
 
+function log(number: number) {
+  return { number, syncedLength: 30 + number };
+}
+
 function stateOf(...edits: Edit[]): TreeState {
   const state = new TreeState();
   for (const edit of edits) assertEquals(state.apply(edit), undefined);
@@ -21,8 +25,8 @@ function stateOf(...edits: Edit[]): TreeState {
 
 test("edits add up", () => {
   const state = stateOf(
-    { nextFileNumber: 5, lastSequence: 10, addLogs: [3] },
-    { addTables: [table(4), table(5, 1)], addLogs: [6] },
+    { nextFileNumber: 5, lastSequence: 10, addLogs: [log(3)] },
+    { addTables: [table(4), table(5, 1)], addLogs: [log(6)] },
     { sealLogs: [{ number: 3, length: 99, lastSequence: 20 }] },
     { removeTables: [4], addTables: [table(7)], removeLogs: [3] },
     { lastSequence: 30 },
@@ -31,7 +35,7 @@ test("edits add up", () => {
   assertEquals(state.lastSequence, 30);
   assertEquals([...state.tables.keys()], [5, 7]);
   assertEquals(state.metas().map(({ number }) => number), [5, 7]);
-  assertEquals([...state.logs], [[6, undefined]]);
+  assertEquals([...state.logs], [[6, { syncedLength: 36, seal: undefined }]]);
 });
 
 test("one edit may take a table away and put another in its place", () => {
@@ -43,8 +47,11 @@ test("one edit may take a table away and put another in its place", () => {
 
 test("one edit may add a log and seal it", () => {
   const seal = { number: 1, length: 50, lastSequence: 7 };
-  const state = stateOf({ addLogs: [1], sealLogs: [seal] });
-  assertEquals(state.logs.get(1), { length: 50, lastSequence: 7 });
+  const state = stateOf({ addLogs: [log(1)], sealLogs: [seal] });
+  assertEquals(state.logs.get(1), {
+    syncedLength: 31,
+    seal: { length: 50, lastSequence: 7 },
+  });
 });
 
 test("an edit that does not fit says what", () => {
@@ -53,12 +60,12 @@ test("an edit that does not fit says what", () => {
     [{ addTables: [table(1)] }, "adds table 1 again"],
     [{ removeTables: [9] }, "removes table 9"],
     [{ removeTables: [1, 1] }, "removes table 1"],
-    [{ addLogs: [2] }, "adds log 2 again"],
+    [{ addLogs: [log(2)] }, "adds log 2 again"],
     [{ sealLogs: [seal] }, "seals log 9"],
     [{ removeLogs: [9] }, "removes log 9"],
   ];
   for (const [edit, what] of misfits) {
-    const state = stateOf({ addTables: [table(1)], addLogs: [2] });
+    const state = stateOf({ addTables: [table(1)], addLogs: [log(2)] });
     const misfit = state.apply(edit);
     assertExists(misfit);
     assert(misfit.startsWith(what), misfit);
@@ -70,7 +77,7 @@ test("the snapshot makes the same state, through its bytes too", () => {
     nextFileNumber: 12,
     lastSequence: 34,
     addTables: [table(4), table(5, 1)],
-    addLogs: [6, 7],
+    addLogs: [log(6), log(7)],
     sealLogs: [{ number: 6, length: 99, lastSequence: 20 }],
   });
   const read = decodeEdit(encodeEdit(state.snapshot()));

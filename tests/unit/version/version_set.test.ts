@@ -52,6 +52,10 @@ function newTable({ files, versions }: Made, key = "k"): TableMeta {
   return meta;
 }
 
+function log(number: number) {
+  return { number, syncedLength: 36 };
+}
+
 function numbers(versions: VersionSet): number[] {
   return versions.current.tables.map((table) => table.meta.number);
 }
@@ -149,7 +153,7 @@ test("removed logs go behind the edit; sealed ones are counted", () => {
   for (const number of [one, two]) {
     files.writeFile(versions.path("log", number), new Uint8Array(50));
   }
-  versions.commit({ addLogs: [two, one] });
+  versions.commit({ addLogs: [log(two), log(one)] });
   assertEquals(versions.logs, [one, two]);
   assertEquals(versions.sealedLogBytes, 0);
   const seal = { number: one, length: 44, lastSequence: 3 };
@@ -216,7 +220,7 @@ test(
     let name = "MANIFEST-000001";
     for (let i = 0; i < 60_000 && replaced < 2; i++) {
       const number = versions.newFileNumber();
-      versions.commit({ addLogs: [number] });
+      versions.commit({ addLogs: [log(number)] });
       versions.commit({ removeLogs: [number] });
       const manifests = files.list("/db").filter((n) =>
         n.startsWith("MANIFEST")

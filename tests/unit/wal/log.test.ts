@@ -27,6 +27,7 @@ import {
 import {
   append,
   BEFORE,
+  LOG,
   LOG_PATH,
   type LogOperation,
   newLog,
@@ -379,6 +380,40 @@ test(
         files.writeFile(LOG_PATH, broken);
         throwsWith("CORRUPTION", () => replay(files, seal));
       }
+    }
+  },
+);
+
+test(
+  "a log that is not sealed must be whole as far as the manifest knows it to be synced",
+  LONG,
+  () => {
+    const { files, groups, bytes } = writeGroups(11, 5, 0);
+    for (const [i, { start, end }] of groups.entries()) {
+      const read = (changed: Uint8Array) => {
+        files.writeFile(LOG_PATH, changed);
+        return replay(files, undefined, LOG, end);
+      };
+      assertEquals(read(bytes).operations, operationsOf(groups));
+      assertEquals(
+        read(bytes.subarray(0, end)).operations,
+        operationsOf(groups.slice(0, i + 1)),
+      );
+      for (let length = LOG_HEADER_LENGTH; length < end; length += 9) {
+        throwsWith("CORRUPTION", () => read(bytes.subarray(0, length)));
+      }
+      for (let at = start; at < end; at += 5) {
+        const broken = bytes.slice();
+        broken[at] ^= 0x08;
+        throwsWith("CORRUPTION", () => read(broken));
+      }
+      // Above, it is a tail that may be lost.
+      if (i + 1 === groups.length) continue;
+      const broken = bytes.slice();
+      broken[end + 2] ^= 0x08;
+      const { operations, lostTailBytes } = read(broken);
+      assertEquals(operations, operationsOf(groups.slice(0, i + 1)));
+      assertEquals(lostTailBytes, bytes.length - end);
     }
   },
 );

@@ -1,0 +1,421 @@
+/** Maintenance of a tree: order, retries, exclusion, and the end. */
+import { test } from "node:test";
+import {
+  type MaintainedTree,
+  Maintenance,
+} from "../../../lib/compaction/maintenance.ts";
+import { VarveError } from "../../../lib/errors.ts";
+import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
+import { type ResolvedOptions, resolveOptions } from "../../../lib/options.ts";
+import {
+  type MemoryFileSystem,
+  memoryRuntime,
+} from "../../../lib/runtime/memory.ts";
+import type { Runtime } from "../../../lib/runtime/runtime.ts";
+import { TableCursor } from "../../../lib/sstable/cursor.ts";
+import type { TableMeta } from "../../../lib/sstable/meta.ts";
+import { ReadCounters } from "../../../lib/sstable/table.ts";
+import type { Edit } from "../../../lib/version/edit.ts";
+import { TreeState } from "../../../lib/version/state.ts";
+import { VersionSet } from "../../../lib/version/version_set.ts";
+import type { CompactionOptions } from "../../../mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "../../assert.ts";
+import { rejectsWith } from "../../engine/support/errors.ts";
+import {
+  type Entry,
+  put,
+  toBytes,
+  tombstone,
+  walk,
+} from "../support/entries.ts";
+import { newContext, newFiles, writeTable } from "../support/tables.ts";
+
+const QUIET: CompactionOptions = { background: "off" };
+const POOL = new ArenaPool(1 << 16, 4);
+/** A loop that should end looks at the frozen memtables no more often. */
+const LOOKS_MAX = 10_000;
+
+/** A tree that is nothing but memtables and tables. */
+class FakeTree implements MaintainedTree {
+  readonly files: MemoryFileSystem = newFiles();
+  readonly runtime: Runtime = memoryRuntime(this.files, { clock: () => 5000 });
+  readonly counters = new ReadCounters();
+  readonly versions: VersionSet;
+  readonly options: ResolvedOptions;
+  readonly maintenance: Maintenance;
+  readonly waiting: Memtable[] = [];
+  snapshots: number[] = [];
+  looks = 0;
+  #sequence = 0;
+
+  constructor(compaction: CompactionOptions = QUIET) {
+    // Without a cache, so that every look at a block is counted.
+    const context = { ...newContext(this.files, 0), counters: this.counters };
+    this.options = resolveOptions({ blockSize: 256, compaction }).options;
+    this.versions = new VersionSet("/db", new TreeState(), context);
+    this.versions.install({});
+    this.maintenance = new Maintenance(this);
+  }
+
+  get frozen(): readonly Memtable[] {
+    if (++this.looks > LOOKS_MAX) throw new Error("an endless loop");
+    return this.waiting;
+  }
+
+  snapshotSequences(): number[] {
+    return this.snapshots;
+  }
+
+  memtablesOldest(): number {
+    return Math.min(Infinity, ...this.waiting.map(({ oldest }) => oldest));
+  }
+
+  commit(edit: Edit): void {
+    this.versions.commit(edit);
+  }
+
+  commitFlush(table: TableMeta | undefined): void {
+    this.commit({
+      addTables: table === undefined ? [] : [{ level: 0, table }],
+    });
+    this.waiting.shift();
+  }
+
+  // What the tests do.
+
+  /** Freezes a memtable with these keys; "-k" is the delete of k. */
+  freeze(...keys: string[]): Memtable {
+    const memtable = new Memtable(1, POOL, 0);
+    for (const key of keys) {
+      const kind = key.startsWith("-") ? 1 : 0;
+      const bytes = toBytes(kind === 1 ? key.slice(1) : key);
+      const value = toBytes("value");
+      const length = kind === 1 ? 0 : value.length;
+      memtable.add(
+        ++this.#sequence,
+        kind,
+        bytes,
+        bytes.length,
+        value,
+        0,
+        length,
+      );
+    }
+    this.waiting.push(memtable);
+    return memtable;
+  }
+
+  /** Adds a table with these entries. */
+  addTable(entries: readonly Entry[]): void {
+    const number = this.versions.newFileNumber();
+    const meta = writeTable(this.files, number, entries);
+    assert(meta !== undefined);
+    this.commit({ addTables: [{ level: 0, table: meta }] });
+  }
+
+  /** The keys of each table, the newest first. */
+  get tables(): string[][] {
+    return this.versions.current.tables.map((table) =>
+      walk(new TableCursor(table, false)).map(({ key, kind }) =>
+        kind === 0 ? key : `-${key}`
+      )
+    );
+  }
+
+  /** Table files, whether they count or not. */
+  get tableFiles(): string[] {
+    return this.files.list("/db").filter((name) => name.endsWith(".vtab"));
+  }
+
+  /** Makes operations on tables fail until the returned function is called. */
+  failTables(operation: string): () => void {
+    this.files.onOperation = (happening, path) => {
+      if (happening !== operation || !path.endsWith(".vtab")) return;
+      throw Object.assign(new Error("made by the test"), { code: "ENOSPC" });
+    };
+    return () => this.files.onOperation = undefined;
+  }
+}
+
+/** Lets jobs run for some turns of the event loop. */
+async function turns(tree: FakeTree, count = 10): Promise<void> {
+  for (let i = 0; i < count; i++) await tree.runtime.pause();
+}
+
+/** A table of `count` entries, with sequences from `first` on. */
+function entries(count: number, first = 1): Entry[] {
+  return Array.from(
+    { length: count },
+    (_, i) => put(`k${i + 1000}`, first + i),
+  );
+}
+
+test("memtables become tables in the order in which they were filled", async () => {
+  const tree = new FakeTree();
+  tree.freeze("a", "b");
+  tree.freeze("a", "c");
+  tree.freeze("-a");
+  tree.maintenance.scheduleFlush();
+  await tree.maintenance.frozenAtMost(0);
+  assertEquals(tree.tables, [["-a"], ["a", "c"], ["a", "b"]]);
+  const { flushes } = tree.maintenance;
+  assertEquals(flushes.runs, 3);
+  assertGreater(flushes.bytesRead, 0);
+  const sizes = tree.versions.current.tables.map((table) => table.meta.size);
+  assertEquals(flushes.bytesWritten, sizes.reduce((a, b) => a + b));
+});
+
+test("frozenAtMost() waits for as many flushes as are due, and no more", async () => {
+  const tree = new FakeTree();
+  for (let i = 0; i < 5; i++) tree.freeze(`k${i}`);
+  await tree.maintenance.frozenAtMost(5);
+  assertEquals(tree.waiting.length, 5);
+  await tree.maintenance.frozenAtMost(3);
+  assertEquals(tree.waiting.length, 3);
+  const rest = tree.maintenance.frozenAtMost(0);
+  tree.freeze("later"); // It is not waited for.
+  await rest;
+  assertEquals(tree.waiting.length <= 1, true);
+  await tree.maintenance.frozenAtMost(0);
+  assertEquals(tree.tables.length, 6);
+});
+
+test("a flush keeps what snapshots need", async () => {
+  const tree = new FakeTree();
+  tree.snapshots = [2];
+  tree.freeze("k", "k", "k", "k");
+  await tree.maintenance.frozenAtMost(0);
+  const [table] = tree.versions.current.tables;
+  const sequences = walk(new TableCursor(table, false)).map((e) => e.sequence);
+  assertEquals(sequences, [4, 2]);
+});
+
+for (const operation of ["create", "write", "sync"]) {
+  test(`a flush that fails at the ${operation} of its table is told, loses nothing, and is tried again`, async () => {
+    const tree = new FakeTree();
+    tree.freeze("a");
+    tree.freeze("b");
+    const mend = tree.failTables(operation);
+    const error = await assertRejects(
+      () => tree.maintenance.frozenAtMost(0),
+      VarveError,
+    );
+    assertEquals(error.code, "IO");
+    assertStrictEquals(tree.maintenance.lastError, error);
+    await turns(tree);
+    assertEquals(tree.waiting.length, 2, "a younger one was flushed before it");
+    assertEquals(tree.tableFiles, []);
+    mend();
+    tree.maintenance.scheduleFlush();
+    await tree.maintenance.frozenAtMost(0);
+    assertEquals(tree.tables, [["b"], ["a"]]);
+    assertEquals(tree.maintenance.lastError, undefined);
+    assertEquals(tree.maintenance.flushes.runs, 2);
+  });
+}
+
+test("flushNow() flushes in one turn, a flush under way included", async () => {
+  const tree = new FakeTree();
+  for (let i = 0; i < 4; i++) tree.freeze(`k${i}`);
+  tree.maintenance.scheduleFlush();
+  tree.maintenance.flushNow(1);
+  assertEquals(tree.waiting.length, 1);
+  assertEquals(tree.tables, [["k2"], ["k1"], ["k0"]]);
+  await tree.maintenance.frozenAtMost(0);
+  assertEquals(tree.tables.length, 4);
+});
+
+test("flushNow() throws each time that it cannot flush, and never loops", async () => {
+  const tree = new FakeTree();
+  for (let i = 0; i < 4; i++) tree.freeze(`k${i}`);
+  const mend = tree.failTables("create");
+  for (let i = 0; i < 5; i++) {
+    // In one turn: no handler of the failure before has run yet.
+    assertThrows(() => tree.maintenance.flushNow(1), VarveError, "ENOSPC");
+  }
+  await turns(tree);
+  assertThrows(() => tree.maintenance.flushNow(1), VarveError, "ENOSPC");
+  assertEquals(tree.waiting.length, 4);
+  mend();
+  tree.maintenance.flushNow(1);
+  assertEquals(tree.waiting.length, 1);
+});
+
+test("minorCompact() merges what the strategy picks", async () => {
+  const tree = new FakeTree({ ...QUIET, minThreshold: 2 });
+  assertEquals(await tree.maintenance.minorCompact(), false);
+  tree.addTable(entries(10));
+  tree.addTable(entries(10, 100));
+  assertEquals(await tree.maintenance.minorCompact(), true);
+  assertEquals(tree.tables.length, 1);
+  assertEquals(tree.tables[0].length, 10);
+  assertEquals(tree.tableFiles.length, 1, "the inputs' files stay");
+  const { compactions } = tree.maintenance;
+  assertEquals(compactions.runs, 1);
+  assertGreater(compactions.bytesRead, compactions.bytesWritten);
+});
+
+test("compactions are one at a time: each sees what the one before left", async () => {
+  const tree = new FakeTree({ ...QUIET, minThreshold: 2 });
+  for (let i = 0; i < 4; i++) tree.addTable(entries(10, 1 + 100 * i));
+  const results = await Promise.all([
+    tree.maintenance.minorCompact(),
+    tree.maintenance.majorCompact(),
+    tree.maintenance.minorCompact(),
+  ]);
+  assertEquals(results, [true, false, false]);
+  assertEquals(tree.tables.length, 1);
+});
+
+test("a flush goes on while a compaction is under way", async () => {
+  const tree = new FakeTree({ ...QUIET, minThreshold: 2 });
+  tree.addTable(entries(3000));
+  tree.addTable(entries(3000, 5000));
+  const compaction = tree.maintenance.minorCompact();
+  await Promise.resolve();
+  tree.freeze("z");
+  tree.maintenance.flushNow(0);
+  assertEquals(tree.tables.length, 3);
+  assertEquals(await compaction, true);
+  assertEquals(tree.tables.length, 2);
+  assert(tree.tables.some((keys) => keys.join() === "z"));
+});
+
+test("in the background nothing is compacted when that is off, and all that is due otherwise", async () => {
+  for (const background of ["off", "inline", "worker"] as const) {
+    const tree = new FakeTree({ background, minThreshold: 2 });
+    for (let i = 0; i < 4; i++) {
+      tree.freeze("a", "b", "c");
+      tree.maintenance.scheduleFlush();
+      await tree.maintenance.frozenAtMost(0);
+      await turns(tree, 30);
+    }
+    const expected = background === "off" ? 4 : 1;
+    assertEquals(tree.tables.length, expected, background);
+  }
+});
+
+test("a background compaction that fails is told, and the next one may succeed", async () => {
+  const tree = new FakeTree({ background: "inline", minThreshold: 2 });
+  tree.addTable(entries(10));
+  tree.addTable(entries(10, 100));
+  const mend = tree.failTables("create");
+  tree.maintenance.scheduleCompaction();
+  await turns(tree);
+  assert(tree.maintenance.lastError instanceof VarveError);
+  assertEquals(tree.tables.length, 2);
+  mend();
+  tree.maintenance.scheduleCompaction();
+  await turns(tree);
+  assertEquals(tree.maintenance.lastError, undefined);
+  assertEquals(tree.tables.length, 1);
+});
+
+test("a failed compaction leaves the tables and no file, and the lane open", async () => {
+  const tree = new FakeTree({ ...QUIET, minThreshold: 2 });
+  tree.addTable(entries(10));
+  tree.addTable(entries(10, 100));
+  const mend = tree.failTables("sync");
+  await rejectsWith("IO", () => tree.maintenance.minorCompact());
+  mend();
+  assertEquals([tree.tables.length, tree.tableFiles.length], [2, 2]);
+  assertEquals(await tree.maintenance.minorCompact(), true);
+  assertEquals(tree.tables.length, 1);
+});
+
+test("tombstoneCompact() rewrites a table whose tombstones can go", async () => {
+  const tree = new FakeTree();
+  tree.addTable([put("a", 1), tombstone("b", 2), tombstone("c", 3)]);
+  assertEquals(await tree.maintenance.tombstoneCompact(), true);
+  assertEquals(tree.tables, [["a"]]);
+  assertEquals(await tree.maintenance.tombstoneCompact(), false);
+});
+
+test("a table without droppable tombstones is not read again before something changed", async () => {
+  const tree = new FakeTree();
+  tree.addTable([put("b", 1), put("c", 2)]);
+  tree.addTable([tombstone("b", 3), tombstone("c", 4)]);
+  assertEquals(await tree.maintenance.tombstoneCompact(), false);
+  tree.files.resetCounts();
+  const { blockReads } = tree.counters;
+  assertEquals(await tree.maintenance.tombstoneCompact(), false);
+  assertEquals(tree.files.counts.read, 0);
+  assertEquals(tree.counters.blockReads, blockReads);
+  // What was in the way is gone: nothing is left of either.
+  await tree.maintenance.majorCompact();
+  assertEquals(tree.tables, []);
+});
+
+test("a closed snapshot makes tombstones droppable that it held", async () => {
+  const tree = new FakeTree();
+  tree.addTable([put("a", 9), tombstone("a", 10), tombstone("b", 11)]);
+  tree.snapshots = [9];
+  assertEquals(await tree.maintenance.tombstoneCompact(), false);
+  tree.snapshots = [];
+  tree.maintenance.snapshotClosed();
+  assertEquals(await tree.maintenance.tombstoneCompact(), true);
+  assertEquals(tree.tables, []);
+});
+
+test("tombstones over what a memtable still holds stay", async () => {
+  const tree = new FakeTree();
+  tree.freeze("b"); // Sequence 1: older than the tombstone, as after a replay.
+  tree.addTable([tombstone("b", 5)]);
+  assertEquals(await tree.maintenance.tombstoneCompact(), false);
+  assertEquals(await tree.maintenance.majorCompact(), false);
+  assertEquals(tree.tables, [["-b"]]);
+});
+
+test("majorCompact() of one table rewrites it only if that leaves something out", async () => {
+  const tree = new FakeTree();
+  assertEquals(await tree.maintenance.majorCompact(), false);
+  tree.addTable([put("a", 2), put("a", 1), put("b", 3)]);
+  assertEquals(await tree.maintenance.majorCompact(), true);
+  assertEquals(tree.tables, [["a", "b"]]);
+  const files = tree.tableFiles;
+  assertEquals(await tree.maintenance.majorCompact(), false);
+  assertEquals(tree.tableFiles, files);
+  const held = new FakeTree();
+  held.snapshots = [1];
+  held.addTable([put("a", 2), put("a", 1)]);
+  assertEquals(await held.maintenance.majorCompact(), false);
+});
+
+test("close() gives a compaction up: ABORTED, no file, the tables as they were", async () => {
+  const tree = new FakeTree({ ...QUIET, minThreshold: 2 });
+  tree.addTable(entries(20_000));
+  tree.addTable(entries(20_000, 50_000));
+  // The clock stands still, so a slice would take all: let it have none.
+  const compaction = tree.maintenance.minorCompact();
+  const aborted = rejectsWith("ABORTED", () => compaction);
+  await Promise.resolve();
+  await Promise.resolve();
+  await tree.maintenance.close();
+  await aborted;
+  assertEquals([tree.tables.length, tree.tableFiles.length], [2, 2]);
+  await rejectsWith("ABORTED", () => tree.maintenance.minorCompact());
+  await rejectsWith("ABORTED", () => tree.maintenance.majorCompact());
+  await rejectsWith("ABORTED", () => tree.maintenance.tombstoneCompact());
+});
+
+test("close() gives a flush up, and who waits for one is let go", async () => {
+  const tree = new FakeTree();
+  tree.freeze("a");
+  const waiting = tree.maintenance.frozenAtMost(0);
+  await tree.maintenance.close();
+  await waiting;
+  await turns(tree);
+  assertEquals(tree.waiting.length, 1);
+  assertEquals(tree.tableFiles, []);
+  tree.maintenance.scheduleFlush();
+  tree.maintenance.scheduleCompaction();
+  await turns(tree);
+  assertEquals(tree.waiting.length, 1);
+});
