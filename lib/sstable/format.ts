@@ -45,7 +45,8 @@
  *           6    base sequence: none in the table is lower
  *           4    format version, 1
  *           4    zero
- *           4    checksum of the 60 bytes above, seeded with the table number
+ *           4    checksum of the 60 bytes above, seeded with the low 32
+ *                bits of the table number
  *           8    magic "varvetab"
  * ```
  *
@@ -129,6 +130,10 @@ function getHandle(bytes: Uint8Array, at: number): Handle {
   return { offset: getU48(bytes, at), length: getU32(bytes, at + 6) };
 }
 
+function footerChecksum(bytes: Uint8Array, number: number): number {
+  return checksum(bytes.subarray(0, CHECKED), number >>> 0);
+}
+
 /** The bytes of a footer. */
 export function encodeFooter(footer: Footer): Uint8Array {
   const bytes = new Uint8Array(FOOTER_LENGTH);
@@ -140,7 +145,7 @@ export function encodeFooter(footer: Footer): Uint8Array {
   putU48(bytes, 46, footer.baseSequence);
   putU32(bytes, 52, TABLE_VERSION);
   putU32(bytes, 56, 0);
-  putU32(bytes, CHECKED, checksum(bytes.subarray(0, CHECKED), footer.number));
+  putU32(bytes, CHECKED, footerChecksum(bytes, footer.number));
   bytes.set(MAGIC, CHECKED + 4);
   return bytes;
 }
@@ -156,7 +161,7 @@ export function decodeFooter(
   if (MAGIC.some((byte, i) => bytes[CHECKED + 4 + i] !== byte)) {
     throw corruption(path, at + CHECKED + 4, "the magic of a table", "others");
   }
-  const expected = checksum(bytes.subarray(0, CHECKED), number);
+  const expected = footerChecksum(bytes, number);
   if (getU32(bytes, CHECKED) !== expected) {
     throw corruption(path, at, "a footer whose checksum matches", "another");
   }

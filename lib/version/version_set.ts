@@ -81,6 +81,7 @@ export class VersionSet {
 
   /** Writes a fresh manifest with `edit` applied and makes CURRENT name it. */
   install(edit: Edit): void {
+    const old = this.manifest;
     this.guard(() => {
       const number = this.newFileNumber();
       const misfit = this.state.apply(edit);
@@ -96,13 +97,11 @@ export class VersionSet {
         manifest: number,
         snapshotLength: manifest.bytes,
       });
-      const old = this.manifest;
       this.manifest = manifest;
-      if (old !== undefined) {
-        old.close();
-        this.removeFile(this.path("manifest", old.number));
-      }
     });
+    if (old === undefined) return;
+    old.close();
+    this.removeFile(this.path("manifest", old.number));
   }
 
   /**

@@ -83,13 +83,13 @@ async function crashEverywhere(
 }
 
 for (const scenario of [MIXED, SLOW_SYNCS]) {
-  for (const seed of [1, 2, 3]) {
+  for (const seed of [1, 2]) {
     test(
       `crash: ${scenario.name}: before any operation, nothing promised is lost (seed ${seed})`,
       LONG,
       async () => {
         let images = 0;
-        const disk = await crashEverywhere(
+        await crashEverywhere(
           scenario,
           {},
           seed,
@@ -110,9 +110,6 @@ for (const scenario of [MIXED, SLOW_SYNCS]) {
           },
         );
         assertGreater(images, 1000);
-        for (const site of disk.syncs.keys()) {
-          assert(ALL_SITES.includes(site), `nobody shows that ${site} counts`);
-        }
       },
     );
   }
@@ -161,6 +158,46 @@ for (const site of ALL_SITES) {
     assertGreater(harmed.length, 0, "leaving it out did no harm");
   });
 }
+
+test("crash: there is no other sync", LONG, async () => {
+  const disk = await crashEverywhere(MIXED, {}, 1, () => Promise.resolve());
+  assertEquals([...disk.syncs.keys()].sort(), ALL_SITES.toSorted());
+});
+
+test(
+  "crash: a crash during the recovery from a crash changes nothing",
+  LONG,
+  async () => {
+    let recoveries = 0;
+    let crashes = 0;
+    await crashEverywhere(MIXED, {}, 3, async (image, ledger) => {
+      if (recoveries++ % 25 !== 0) return;
+      const { there } = await examine(
+        image.files.afterProcessDeath(),
+        ledger,
+        image.window,
+        READING,
+      );
+      const random = new Random(recoveries);
+      const images: MemoryFileSystem[] = [];
+      const disk = new Disk(image.files, {
+        onEvent({ operation }) {
+          if (HARMLESS.has(operation)) return;
+          images.push(disk.afterPowerLoss(), disk.afterChaos(random));
+        },
+      });
+      const db = await openIn(disk, image.options);
+      await db.close();
+      for (const files of images) {
+        crashes++;
+        const window = { first: there, last: there };
+        const { wrong } = await examine(files, ledger, window, READING);
+        assertEquals(wrong, undefined, `during recovery from ${image.moment}`);
+      }
+    });
+    assertGreater(crashes, 500);
+  },
+);
 
 test(
   "crash: what a compaction dropped does not come back from a log whose end was lost",
