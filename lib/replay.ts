@@ -8,6 +8,8 @@
  *   its sync may have failed and marked the pages clean, so that another sync
  *   would save nothing. Its writes are written again, to the new log, and
  *   synced there, before anything stands on them.
+ * - What the manifest says is in tables does not count in a log: the log may
+ *   have lost a delete whose tombstone a compaction has dropped since.
  * - Everything is read and checked before the new log is made.
  *
  * @module
@@ -53,9 +55,11 @@ class Replay implements LogSink {
   /** The log that will hold the operations. */
   log = 0;
   private readonly pool: ArenaPool;
+  private readonly flushed: number;
 
-  constructor(pool: ArenaPool) {
+  constructor(pool: ArenaPool, flushed: number) {
     this.pool = pool;
+    this.flushed = flushed;
   }
 
   private memtableWith(room: number): Memtable {
@@ -73,12 +77,14 @@ class Replay implements LogSink {
     key: Uint8Array,
     value: Uint8Array,
   ): void {
+    if (sequence <= this.flushed) return;
     const { length } = key;
     this.memtableWith(entryRoom(length, value.length))
       .add(sequence, kind, key, length, value, 0, value.length);
   }
 
   range(sequence: number, start: Uint8Array, end: Uint8Array): void {
+    if (sequence <= this.flushed) return;
     this.memtableWith(rangeRoom(start.length, end.length))
       .addRange(sequence, start, end);
   }
@@ -90,9 +96,11 @@ const REWRITE_BYTES = 1024 * 1024;
 /** Writes operations to a log again. */
 class Rewrite implements LogSink {
   private readonly log: LogWriter;
+  private readonly flushed: number;
 
-  constructor(log: LogWriter) {
+  constructor(log: LogWriter, flushed: number) {
     this.log = log;
+    this.flushed = flushed;
   }
 
   entry(
@@ -101,13 +109,14 @@ class Rewrite implements LogSink {
     key: Uint8Array,
     value: Uint8Array,
   ): void {
+    if (sequence <= this.flushed) return;
     const { log } = this;
     log.append(sequence, kind, key, key.length, value, value.length);
     if (log.pendingBytes > REWRITE_BYTES) log.write();
   }
 
   range(sequence: number, start: Uint8Array, end: Uint8Array): void {
-    this.log.appendRange(sequence, start, end);
+    if (sequence > this.flushed) this.log.appendRange(sequence, start, end);
   }
 }
 
@@ -119,7 +128,7 @@ export function replayLogs(
   options: ResolvedOptions,
 ): Replayed {
   const pool = new ArenaPool(options.writeBufferSize, SPARE_ARENAS);
-  const replay = new Replay(pool);
+  const replay = new Replay(pool, state.flushedSequence);
   const numbers = versions.logs;
   const unsealed = numbers.filter((n) => state.logs.get(n)?.seal === undefined);
   if (
@@ -157,14 +166,20 @@ export function replayLogs(
     isMadeAtOpen: true,
   });
   try {
+    // Its entry in the directory is synced before CURRENT can lead to it.
     for (const number of unsealed) {
       const known = state.logs.get(number);
       if (known === undefined) continue;
-      replayOne(files, versions, number, known, new Rewrite(log));
+      replayOne(
+        files,
+        versions,
+        number,
+        known,
+        new Rewrite(log, state.flushedSequence),
+      );
     }
     log.write();
     log.syncNow();
-    files.syncDirectory(versions.directory);
   } catch (error) {
     log.close();
     throw error;

@@ -53,7 +53,7 @@ export interface TableSettings {
 /** Bytes on their way to a file, in large writes. */
 class Output {
   readonly file: File;
-  buffer = new Uint8Array(BUFFER_LENGTH);
+  buffer = new Uint8Array(BUFFER_LENGTH / 16);
   length = 0;
   written = 0;
 
@@ -68,6 +68,12 @@ class Output {
   /** Makes room for `count` bytes at `buffer[length...]`. */
   reserve(count: number): void {
     if (this.length + count <= this.buffer.length) return;
+    if (this.buffer.length < BUFFER_LENGTH) {
+      const grown = new Uint8Array(BUFFER_LENGTH);
+      grown.set(this.buffer.subarray(0, this.length));
+      this.buffer = grown;
+      return this.reserve(count);
+    }
     this.flush();
     if (count > this.buffer.length) this.buffer = new Uint8Array(count);
   }

@@ -13,6 +13,7 @@
  *         5  log added: number, length up to which it was synced before
  *         6  log sealed: number, length, last sequence
  *         7  log removed: number
+ *         8  flushed sequence
  * ```
  *
  * An edit is applied wholly or not at all. The first edit of a manifest is
@@ -52,6 +53,8 @@ export interface Edit {
   readonly nextFileNumber?: number;
   /** No sequence above was in tables or sealed logs. */
   readonly lastSequence?: number;
+  /** Everything up to this sequence is in tables; what a log has of it does not count. */
+  readonly flushedSequence?: number;
   /** Tables added. */
   readonly addTables?: readonly AddedTable[];
   /** Numbers of tables removed. */
@@ -92,6 +95,9 @@ export function encodeEdit(edit: Edit): Uint8Array {
     encoder.byte(6).varint(number).varint(length).varint(lastSequence);
   }
   for (const number of edit.removeLogs ?? []) encoder.byte(7).varint(number);
+  if (edit.flushedSequence !== undefined) {
+    encoder.byte(8).varint(edit.flushedSequence);
+  }
   return encoder.finish();
 }
 
@@ -119,6 +125,7 @@ export function decodeEdit(bytes: Uint8Array): Edit | undefined {
   const decoder = new Decoder(bytes, 0, bytes.length);
   let nextFileNumber: number | undefined;
   let lastSequence: number | undefined;
+  let flushedSequence: number | undefined;
   const addTables: AddedTable[] = [];
   const removeTables: number[] = [];
   const addLogs: AddedLog[] = [];
@@ -142,12 +149,14 @@ export function decodeEdit(bytes: Uint8Array): Edit | undefined {
         lastSequence: decoder.varint(),
       });
     } else if (tag === 7) removeLogs.push(decoder.varint());
+    else if (tag === 8) flushedSequence = decoder.varint();
     else return undefined;
   }
   if (decoder.failed) return undefined;
   return {
     ...(nextFileNumber === undefined ? {} : { nextFileNumber }),
     ...(lastSequence === undefined ? {} : { lastSequence }),
+    ...(flushedSequence === undefined ? {} : { flushedSequence }),
     addTables,
     removeTables,
     addLogs,

@@ -9,8 +9,9 @@
  *         4  checksum of the 20 bytes above
  *         then records without gaps
  *
- * record  4  checksum of everything below, seeded with (manifest number,
+ * record  4  checksum of the 8 bytes below, seeded with (manifest number,
  *            offset of the record)
+ *         4  checksum of the edit, seeded likewise
  *         4  length of the edit
  *         n  edit; see edit.ts
  * ```
@@ -38,16 +39,18 @@ import { TreeState } from "./state.ts";
 const MAGIC = [0x76, 0x61, 0x72, 0x76, 0x65, 0x6d, 0x61, 0x6e];
 const VERSION = 1;
 const HEADER_LENGTH = 24;
-const RECORD_HEADER_LENGTH = 8;
+const RECORD_HEADER_LENGTH = 12;
 
-function recordChecksum(
+/** Whether the header of a record stands at `offset` of a manifest's bytes. */
+function isRecordHeader(
   bytes: Uint8Array,
-  start: number,
-  end: number,
-  number: number,
   offset: number,
-): number {
-  return checksum(bytes.subarray(start + 4, end), placeSeed(number, offset));
+  number: number,
+): boolean {
+  const end = offset + RECORD_HEADER_LENGTH;
+  if (end > bytes.length || getU32(bytes, offset + 8) === 0) return false;
+  const header = bytes.subarray(offset + 4, end);
+  return getU32(bytes, offset) === checksum(header, placeSeed(number, offset));
 }
 
 /** Appends edits to one manifest. After an error nothing more may be appended. */
@@ -78,13 +81,12 @@ export class ManifestWriter {
   append(edit: Edit): void {
     const payload = encodeEdit(edit);
     const record = new Uint8Array(RECORD_HEADER_LENGTH + payload.length);
-    putU32(record, 4, payload.length);
+    const seed = placeSeed(this.number, this.end);
+    putU32(record, 4, checksum(payload, seed));
+    putU32(record, 8, payload.length);
+    const header = record.subarray(4, RECORD_HEADER_LENGTH);
+    putU32(record, 0, checksum(header, seed));
     record.set(payload, RECORD_HEADER_LENGTH);
-    putU32(
-      record,
-      0,
-      recordChecksum(record, 0, record.length, this.number, this.end),
-    );
     this.file.writeAt(record, this.end);
     this.file.syncNow();
     this.end += record.length;
@@ -143,11 +145,11 @@ export function readManifest(
     );
   }
   for (let later = offset + 1; later < bytes.length; later++) {
-    if (recordEnd(bytes, later, number) !== undefined) {
+    if (isRecordHeader(bytes, later, number)) {
       throw corruption(
         path,
         offset,
-        `a whole record, for there is one at ${later}`,
+        `a whole record, for there is another at ${later}`,
         "none",
       );
     }
@@ -177,10 +179,10 @@ function recordEnd(
   offset: number,
   number: number,
 ): number | undefined {
-  if (offset + RECORD_HEADER_LENGTH > bytes.length) return undefined;
-  const length = getU32(bytes, offset + 4);
-  const end = offset + RECORD_HEADER_LENGTH + length;
-  if (length === 0 || end > bytes.length) return undefined;
-  const sum = recordChecksum(bytes, offset, end, number, offset);
-  return getU32(bytes, offset) === sum ? end : undefined;
+  if (!isRecordHeader(bytes, offset, number)) return undefined;
+  const start = offset + RECORD_HEADER_LENGTH;
+  const end = start + getU32(bytes, offset + 8);
+  if (end > bytes.length) return undefined;
+  const sum = checksum(bytes.subarray(start, end), placeSeed(number, offset));
+  return getU32(bytes, offset + 4) === sum ? end : undefined;
 }

@@ -24,6 +24,8 @@ export class TreeState {
   nextFileNumber = 1;
   /** No sequence above was in tables or sealed logs. */
   lastSequence = 0;
+  /** Everything up to this sequence is in tables. */
+  flushedSequence = 0;
   /** Tables by number. */
   readonly tables: Map<number, AddedTable> = new Map();
   /** Logs by number. */
@@ -59,6 +61,7 @@ export class TreeState {
     }
     this.nextFileNumber = edit.nextFileNumber ?? this.nextFileNumber;
     this.lastSequence = edit.lastSequence ?? this.lastSequence;
+    this.flushedSequence = edit.flushedSequence ?? this.flushedSequence;
     return undefined;
   }
 
@@ -73,6 +76,7 @@ export class TreeState {
     return {
       nextFileNumber: this.nextFileNumber,
       lastSequence: this.lastSequence,
+      flushedSequence: this.flushedSequence,
       addTables: [...this.tables.values()],
       addLogs,
       sealLogs,

@@ -11,7 +11,9 @@
  * - A log changes with the memtable, but never while a sync of it is under
  *   way, whose failure a second sync might hide; then it changes after that
  *   sync, and until then serves the next memtable too.
- * - Frozen memtables are in the order in which they were filled.
+ * - Frozen memtables are in the order in which they were filled. A flush
+ *   commits, with its table, up to which sequence all is in tables: a log may
+ *   hold some of it on, and lose the end that undid it.
  *
  * @module
  */
@@ -272,6 +274,7 @@ export class Tree implements MaintainedTree {
   /** Delays an acknowledgement, and whoever shares it, until flushes have caught up. */
   private async stall(acknowledged: Promise<void>): Promise<void> {
     this.stallBegins();
+    acknowledged.catch(() => {}); // It is returned below, but may fail before.
     try {
       await this.maintenance.frozenAtMost(this.options.maxFrozenMemtables);
     } catch {
@@ -415,6 +418,7 @@ export class Tree implements MaintainedTree {
     this.commit({
       addTables: table === undefined ? [] : [{ level: 0, table }],
       removeLogs: this.versions.logs.filter((log) => log < next.firstLog),
+      flushedSequence: this.waiting[0].newest,
       lastSequence: this.lastSequence,
     });
     this.waiting.shift()?.release();
@@ -455,6 +459,7 @@ export class Tree implements MaintainedTree {
     await this.commits.idle();
     this.log.close();
     this.versions.close();
+    failure ??= this.health.refusal();
     if (failure !== undefined) throw failure;
   }
 

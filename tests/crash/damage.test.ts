@@ -445,7 +445,7 @@ test(
     const name = namesIn(files).find((name) => kindOf(name) === "manifest");
     change(files, name ?? "", (bytes) => {
       const tail = new Uint8Array(
-        new Uint32Array(1 << 18).fill(1 << 19).buffer,
+        new Uint32Array(1 << 19).fill(1 << 20).buffer,
       );
       const whole = new Uint8Array(bytes.length + tail.length);
       whole.set(bytes);

@@ -181,6 +181,86 @@ test("keys of 64 KiB that differ at the end, among short ones", LONG, () => {
   }
 });
 
+/** Keys that begin with a prefix, and those that hints of eight bytes behind it may take for such. */
+function keyAround(random: Random, prefix: string): string {
+  const run = random.pick(["\0", "\xff", "\x7f"]).repeat(random.below(11));
+  const rest = `${run}${smallKey(random)}`;
+  switch (random.below(6)) {
+    case 0:
+      return prefix.slice(0, random.below(prefix.length + 1));
+    case 1:
+      return prefix.slice(0, random.below(prefix.length + 1)) + rest;
+    case 2:
+      return rest;
+    default:
+      return prefix + rest;
+  }
+}
+
+test(
+  "keys with and without a long shared prefix, however many came before",
+  LONG,
+  () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const random = new Random(seed);
+      const prefix = random.pick([
+        "p",
+        "users/by-name/",
+        "\0".repeat(9),
+        "\xff".repeat(9),
+        "a\xff\xff",
+      ]);
+      // At first all keys share the prefix; then there are others.
+      const alike = random.pick([0, 15, 16, 17, 100, 300]);
+      const entries: Entry[] = [];
+      const list = newList();
+      const count = random.pick([40, 300, 1200]);
+      for (let sequence = 1; sequence <= count; sequence++) {
+        const run = random.pick(["\0", "\xff"]).repeat(random.below(11));
+        const key = sequence <= alike
+          ? `${prefix}${run}${smallKey(random)}`
+          : keyAround(random, prefix);
+        entries.push({ key, sequence, kind: PUT, value: filled(3, sequence) });
+        add(list, entries[entries.length - 1]);
+      }
+      const message = `seed ${seed}, prefix ${
+        JSON.stringify(prefix)
+      }, ${alike}`;
+      const probes = [
+        ...around(entries.slice(0, 80).map((entry) => entry.key)),
+        ...Array.from({ length: 100 }, () => keyAround(random, prefix)),
+      ];
+      const cursor = new SkipListCursor(list);
+      checkCursor(cursor, sorted(entries), probes, random, message);
+      for (const probe of probes) {
+        const expected = newestVisible(entries, probe, count);
+        assertFinds(list, probe, count, expected, message);
+      }
+    }
+  },
+);
+
+test("many versions of a key are walked over backwards without a search for each", () => {
+  const list = newList(4 << 20);
+  const entries: Entry[] = [];
+  for (let sequence = 1; sequence <= 20_000; sequence++) {
+    const key = sequence % 100 === 0 ? `k${sequence}` : "m";
+    entries.push({ key, sequence, kind: PUT, value: filled(0) });
+    add(list, entries[entries.length - 1]);
+  }
+  let searches = 0;
+  const seek = list.seek.bind(list);
+  list.seek = (key, length) => {
+    searches++;
+    return seek(key, length);
+  };
+  const cursor = new SkipListCursor(list);
+  let steps = 0;
+  for (cursor.seekToLast(); cursor.valid; cursor.previous()) steps++;
+  assertEquals(steps, 20_000);
+  assertLessOrEqual(searches, 202);
+});
+
 test("an empty list holds nothing, wherever one looks", () => {
   const list = newList();
   const probes = around(["", "a"]);

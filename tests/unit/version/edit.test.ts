@@ -48,6 +48,7 @@ function randomEdit(random: Random): Edit {
   return {
     ...random.chance(50) ? { nextFileNumber: randomNumber(random) } : {},
     ...random.chance(50) ? { lastSequence: randomNumber(random) } : {},
+    ...random.chance(50) ? { flushedSequence: randomNumber(random) } : {},
     addTables: several(random, randomTable),
     removeTables: several(random, randomNumber),
     addLogs: several(random, (r) => ({
@@ -84,7 +85,12 @@ test("an edit that says nothing", () => {
 });
 
 test("0 is a number, not nothing", () => {
-  const edit = { ...NOTHING, nextFileNumber: 0, lastSequence: 0 };
+  const edit = {
+    ...NOTHING,
+    nextFileNumber: 0,
+    lastSequence: 0,
+    flushedSequence: 0,
+  };
   assertEquals(decodeEdit(encodeEdit(edit)), edit);
 });
 
@@ -108,7 +114,7 @@ test("an edit cut within a field is none", LONG, () => {
 
 test("an unknown field is none: a release to come wrote it", () => {
   const known = encodeEdit({ lastSequence: 5 });
-  for (const tag of [0, 8, 9, 127, 255]) {
+  for (const tag of [0, 9, 10, 127, 255]) {
     const bytes = new Uint8Array(known.length + 2);
     bytes.set(known);
     bytes[known.length] = tag;

@@ -119,6 +119,15 @@ test(
   },
 );
 
+test("two damaged records at the end are no torn end", () => {
+  const { files, bytes, lengths } = make();
+  // Of both only the last byte, which is the edit's: their headers are whole.
+  bytes[lengths[3] - 1] ^= 1;
+  bytes[lengths[4] - 1] ^= 1;
+  files.writeFile(PATH, bytes);
+  throwsWith("CORRUPTION", () => read(files, lengths[1]));
+});
+
 test("one record only: any byte of it changed is CORRUPTION", () => {
   const { files, bytes, lengths } = make(EDITS.slice(0, 1));
   for (let at = 0; at < bytes.length; at++) {

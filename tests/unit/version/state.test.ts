@@ -29,10 +29,11 @@ test("edits add up", () => {
     { addTables: [table(4), table(5, 1)], addLogs: [log(6)] },
     { sealLogs: [{ number: 3, length: 99, lastSequence: 20 }] },
     { removeTables: [4], addTables: [table(7)], removeLogs: [3] },
-    { lastSequence: 30 },
+    { lastSequence: 30, flushedSequence: 25 },
   );
   assertEquals(state.nextFileNumber, 5);
   assertEquals(state.lastSequence, 30);
+  assertEquals(state.flushedSequence, 25);
   assertEquals([...state.tables.keys()], [5, 7]);
   assertEquals(state.metas().map(({ number }) => number), [5, 7]);
   assertEquals([...state.logs], [[6, { syncedLength: 36, seal: undefined }]]);
@@ -76,6 +77,7 @@ test("the snapshot makes the same state, through its bytes too", () => {
   const state = stateOf({
     nextFileNumber: 12,
     lastSequence: 34,
+    flushedSequence: 31,
     addTables: [table(4), table(5, 1)],
     addLogs: [log(6), log(7)],
     sealLogs: [{ number: 6, length: 99, lastSequence: 20 }],
@@ -86,4 +88,6 @@ test("the snapshot makes the same state, through its bytes too", () => {
   assertEquals(again.snapshot(), state.snapshot());
   assertEquals([...again.logs], [...state.logs]);
   assertEquals([...again.tables], [...state.tables]);
+  assertEquals(again.lastSequence, 34);
+  assertEquals(again.flushedSequence, 31);
 });

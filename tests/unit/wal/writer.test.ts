@@ -174,7 +174,20 @@ test("a sync that fails counts nothing as synced", async () => {
 });
 
 test("close() waits for the sync under way, and closes behind it", async () => {
-  const { files, log } = newLog();
+  const files = newFiles();
+  const events: string[] = [];
+  const watched = Object.assign(Object.create(files), {
+    open(path: string, mode: "read" | "create") {
+      const file = files.open(path, mode);
+      const close = file.close.bind(file);
+      file.close = () => {
+        events.push("closed");
+        close();
+      };
+      return file;
+    },
+  });
+  const { log } = newLog(watched);
   let finish = () => {};
   files.syncDelay = () =>
     new Promise((resolve) => {
@@ -182,10 +195,12 @@ test("close() waits for the sync under way, and closes behind it", async () => {
     });
   append(log, put(101));
   log.write();
-  const syncing = log.sync();
+  const syncing = log.sync().then(() => events.push("synced"));
   log.close();
+  assertEquals(events, []);
   finish();
   await syncing;
+  assertEquals(events, ["closed", "synced"]);
   append(log, put(102));
   throwsWith("IO", () => log.write());
   files.syncDirectory("/db");
