@@ -70,7 +70,9 @@ export class BlockCache {
   misses = 0;
   /** Bytes held. */
   bytes = 0;
-  private readonly ring: Slot[] = [];
+  private readonly ring: (Slot | undefined)[] = [];
+  /** Places of the ring without a slot; the last one was left last. */
+  private readonly free: number[] = [];
   private hand = 0;
 
   /** An empty cache of `capacity` bytes; 0 keeps nothing. */
@@ -89,33 +91,33 @@ export class BlockCache {
     if (bytes > this.capacity || owner.slots[ordinal] !== undefined) return;
     while (this.bytes + bytes > this.capacity) this.evict();
     while (owner.slots.length <= ordinal) owner.slots.push(undefined);
-    const place = this.ring.length;
+    const place = this.free.pop() ?? this.ring.length;
     const slot = { owner, ordinal, block, bytes, recent: false, place };
     owner.slots[ordinal] = slot;
-    this.ring.push(slot);
+    this.ring[place] = slot;
     this.bytes += bytes;
   }
 
+  /** Drops one block. The next one to come takes its place, right behind the hand, and so is looked at last. */
   private evict(): void {
-    for (;;) {
+    for (;; this.hand++) {
       if (this.hand >= this.ring.length) this.hand = 0;
       const slot = this.ring[this.hand];
+      if (slot === undefined) continue;
       if (!slot.recent) {
         this.drop(slot);
+        this.hand++;
         return;
       }
       slot.recent = false;
-      this.hand++;
     }
   }
 
-  /** Takes one block out. The last slot of the ring moves to its place. */
+  /** Takes one block out. */
   drop(slot: Slot): void {
     slot.owner.slots[slot.ordinal] = undefined;
     this.bytes -= slot.bytes;
-    const last = this.ring.pop();
-    if (last === undefined || last === slot) return;
-    last.place = slot.place;
-    this.ring[slot.place] = last;
+    this.ring[slot.place] = undefined;
+    this.free.push(slot.place);
   }
 }
