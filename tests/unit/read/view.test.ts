@@ -143,6 +143,25 @@ test("a memtable that knows the key settles it: no table is asked", () => {
   assertEquals(found.sequence, 1);
 });
 
+test("a memtable that knows the key settles it: no older one is asked", () => {
+  const young = memtableOf({ entries: [put("a", 5)], ranges: [] });
+  const old = memtableOf({ entries: [put("a", 1), put("b", 2)], ranges: [] });
+  let asked = 0;
+  const get = old.get.bind(old);
+  old.get = (...args) => {
+    asked++;
+    get(...args);
+  };
+  const view = { memtables: [young, old], version: new Version([]) };
+  const found = new Found();
+  lookUp(view, toBytes("a"), 1, 9, found);
+  assertEquals([found.sequence, asked], [5, 0]);
+  lookUp(view, toBytes("a"), 1, 4, found);
+  assertEquals([found.sequence, asked], [1, 1]);
+  lookUp(view, toBytes("b"), 1, 9, found);
+  assertEquals([found.sequence, asked], [2, 2]);
+});
+
 test("tables that cannot hold anything newer are not asked", () => {
   const context = newContext(newFiles());
   const layers: Layer[] = Array.from({ length: 10 }, (_, i) => ({
