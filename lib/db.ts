@@ -91,7 +91,9 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
    * filter let the key through; one block read for each as a rule, none for
    * what is cached.
    *
-   * @returns The value, the caller's to keep; `undefined` if there is none.
+   * @returns The value, the caller's to keep; `undefined` if there is none. On
+   * V8 a small one may lie in a buffer with others: to hand its buffer to
+   * another thread, take a `slice()` first.
    */
   get(key: Input<K>): V | undefined {
     this.#reader.checkOpen();
