@@ -36,7 +36,7 @@ export interface Codec<T> {
   /** The value of bytes. They are the codec's to keep. */
   decode(bytes: Uint8Array): T;
   /** Whether the order of values is the order of their bytes. */
-  readonly ordered?: true;
+  readonly ordered?: boolean;
 }
 
 /** Bytes as they are; a string given is taken as UTF-8. The default. */
@@ -77,7 +77,16 @@ export const utf8: Codec<string> = {
 export function json<T>(): Codec<T> {
   return {
     encode(value: T): Uint8Array {
-      const text = JSON.stringify(value);
+      let text: string | undefined;
+      try {
+        text = JSON.stringify(value);
+      } catch (cause) {
+        throw new VarveError(
+          "INVALID_ARGUMENT",
+          `the json codec cannot encode the value: ${cause}`,
+          { cause },
+        );
+      }
       if (text === undefined) {
         throw new VarveError(
           "INVALID_ARGUMENT",

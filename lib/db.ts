@@ -7,7 +7,7 @@ import { EMPTY } from "./encoding/bytes.ts";
 import type { Configuration } from "./options.ts";
 import { isEmptyRange, type LooseRange } from "./read/bounds.ts";
 import type { Scan } from "./read/scan.ts";
-import { Reader } from "./reader.ts";
+import { checkRangeNames, Reader } from "./reader.ts";
 import type { Lock } from "./runtime/runtime.ts";
 import { Snapshot } from "./snapshot.ts";
 import type { TableContext } from "./sstable/table.ts";
@@ -103,7 +103,9 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
   /** The values of keys, in their order, all as of one moment. */
   getMany(keys: Iterable<Input<K>>): (V | undefined)[] {
     this.#reader.checkOpen();
-    return this.#reader.getMany(keys, this.#tree.lastSequence);
+    // All keys first: what yields them may write.
+    const all = this.#reader.listOf(keys);
+    return this.#reader.getMany(all, this.#tree.lastSequence);
   }
 
   /** Whether a key has a value. Costs what `get` costs, less the copy. */
@@ -161,6 +163,10 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     return this.#write(() => {
       const durability = this.#durabilityOf(options);
       const reader = this.#reader;
+      if (reader.hasForeignCodec) {
+        const batch = this.batch().put(key, value);
+        return this.#tree.writeBatch(operationsOf(batch), durability);
+      }
       const valueBytes = reader.value(value);
       const keyBytes = reader.key(key);
       return this.#tree.writeEntry(
@@ -208,6 +214,7 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
       if (range !== undefined && (typeof range !== "object" || !range)) {
         throw invalid("a range is an object with bounds or a prefix");
       }
+      if (range !== undefined) checkRangeNames(range);
       const bounds = this.#reader.bounds((range ?? {}) as LooseRange);
       if (isEmptyRange(bounds)) return Promise.resolve();
       const { start = EMPTY, end = EMPTY } = bounds;

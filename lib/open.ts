@@ -39,6 +39,7 @@ import { TreeState } from "./version/state.ts";
 import { VersionSet } from "./version/version_set.ts";
 import { LOG_HEADER_LENGTH } from "./wal/format.ts";
 import { isMadeAtOpen } from "./wal/reader.ts";
+import { asVarveError } from "./write/health.ts";
 import { Tree } from "./write/tree.ts";
 
 /** Table files that one database keeps open at once. */
@@ -93,7 +94,7 @@ export async function openWith<K = Uint8Array, V = Uint8Array>(
     return openLocked(runtime, directory, configuration, lock);
   } catch (error) {
     lock.release();
-    throw error;
+    throw asVarveError(error);
   }
 }
 
@@ -217,24 +218,15 @@ function openLocked<K, V>(
       removeLogs: replayed.superfluous,
       lastSequence: replayed.lastSequence,
     });
+    removeOrphans(files, directory, names, found, known);
+    const tree = new Tree({ runtime, options, versions, ...replayed });
+    tree.maintenance.scheduleFlush();
+    return new Db(tree, context, configuration, lock);
   } catch (error) {
     replayed.log.close();
     versions.close();
     throw error;
   }
-  removeOrphans(files, directory, names, found, known);
-  const tree = new Tree({
-    runtime,
-    options,
-    versions,
-    log: replayed.log,
-    pool: replayed.pool,
-    memtables: replayed.memtables,
-    lastSequence: replayed.lastSequence,
-    lostTailBytes: replayed.lostTailBytes,
-  });
-  tree.maintenance.scheduleFlush();
-  return new Db(tree, context, configuration, lock);
 }
 
 /** What the manifest says, and whether its end was whole. */

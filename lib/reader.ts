@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Codec } from "./codecs.ts";
+import { type Codec, utf8 as utf8Codec } from "./codecs.ts";
 import { type Cursor, type Found, PUT } from "./cursor.ts";
 import { copyBytes, encodeUtf8Into } from "./encoding/bytes.ts";
 import { VarveError } from "./errors.ts";
@@ -21,12 +21,17 @@ import {
   bytesOf,
   checkKey,
   checkValue,
+  describe,
   invalid,
-  keptBytesOf,
 } from "./write/arguments.ts";
 import { type Tree, valueOf } from "./write/tree.ts";
 
 const NO_BYTES = new Uint8Array(0);
+
+/** Whether a string can be encoded without asking the codec, which refuses lone surrogates. */
+function isPlain(text: string, codec: unknown): boolean {
+  return codec === undefined || text.isWellFormed();
+}
 
 /** Reads of one database. */
 export class Reader<K, V> {
@@ -44,6 +49,8 @@ export class Reader<K, V> {
   valueLength = 0;
   private readonly scratch = new Uint8Array(1024);
   private readonly valueScratch = new Uint8Array(8192);
+  /** Whether a codec of the program's own is called for keys or values: it may call the database, or use one buffer for all that it encodes. */
+  readonly hasForeignCodec: boolean;
   private readonly host: ScanHost;
 
   /** Reads of `tree`. */
@@ -55,6 +62,9 @@ export class Reader<K, V> {
     this.tree = tree;
     this.keys = keys;
     this.values = values;
+    const isOurs = (codec: unknown) =>
+      codec === undefined || codec === utf8Codec;
+    this.hasForeignCodec = !isOurs(keys) || !isOurs(values);
     this.host = {
       checkOpen: () => this.checkOpen(),
       pause: () => tree.runtime.pause(),
@@ -71,7 +81,8 @@ export class Reader<K, V> {
 
   /** The bytes of a key, good until the next call, with their length in {@linkcode Reader.keyLength}. */
   key(key: unknown): Uint8Array {
-    if (this.keys === undefined && typeof key === "string") {
+    const isText = this.keys === undefined || this.keys === utf8Codec;
+    if (isText && typeof key === "string" && isPlain(key, this.keys)) {
       const length = encodeUtf8Into(key, this.scratch, 0);
       if (length >= 0) {
         this.keyLength = length;
@@ -85,17 +96,15 @@ export class Reader<K, V> {
 
   /** The bytes of a value, good until the next call, with their length in {@linkcode Reader.valueLength}. */
   value(value: unknown): Uint8Array {
-    const { values } = this;
-    if (values === undefined && typeof value === "string") {
+    const isText = this.values === undefined || this.values === utf8Codec;
+    if (isText && typeof value === "string" && isPlain(value, this.values)) {
       const length = encodeUtf8Into(value, this.valueScratch, 0);
       if (length >= 0) {
         this.valueLength = length;
         return this.valueScratch;
       }
     }
-    // A codec of keys may use the buffer of this one again.
-    const encode = this.keys === undefined ? bytesOf : keptBytesOf;
-    const bytes = checkValue(encode(value, values, "value"));
+    const bytes = checkValue(bytesOf(value, this.values, "value"));
     this.valueLength = bytes.length;
     return bytes;
   }
@@ -113,16 +122,17 @@ export class Reader<K, V> {
     return this.values === undefined ? value as V : this.values.decode(value);
   }
 
-  /** The values of keys at `sequence`. */
-  getMany(keys: unknown, sequence: number): (V | undefined)[] {
+  /** The keys that a program gave. */
+  listOf(keys: unknown): unknown[] {
     const isIterable = typeof keys === "object" && keys !== null &&
       Symbol.iterator in keys;
     if (!isIterable) throw invalid("getMany takes an iterable of keys");
-    const values: (V | undefined)[] = [];
-    for (const key of keys as Iterable<unknown>) {
-      values.push(this.get(key, sequence));
-    }
-    return values;
+    return [...keys as Iterable<unknown>];
+  }
+
+  /** The values of keys at `sequence`. */
+  getMany(keys: readonly unknown[], sequence: number): (V | undefined)[] {
+    return keys.map((key) => this.get(key, sequence));
   }
 
   /** Whether a key has a value at `sequence`. */
@@ -206,21 +216,38 @@ export class Reader<K, V> {
   }
 }
 
+const RANGE_NAMES = ["gt", "gte", "lt", "lte", "prefix"];
+const SCAN_NAMES = [...RANGE_NAMES, "reverse", "limit"];
+
+function checkNames(options: object, names: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw invalid(`${unknown} is no bound or option; ${names} are accepted`);
+}
+
+/** Throws unless a range has only names that are known: one misspelt would mean every key. */
+export function checkRangeNames(range: object): void {
+  checkNames(range, RANGE_NAMES);
+}
+
 function checkScanOptions(options: unknown): ScanOptions<never> {
   if (options === undefined) return {};
   if (typeof options !== "object" || options === null) {
-    throw invalid(`scan options are ${String(options)}, not an object`);
+    throw invalid(`scan options are ${describe(options)}, not an object`);
   }
+  checkNames(options, SCAN_NAMES);
   const { limit, reverse } = options as ScanOptions<never>;
   const isLimit = limit === undefined || limit === Infinity ||
     Number.isInteger(limit) && limit >= 0;
   if (!isLimit) {
     throw invalid(
-      `limit is ${String(limit)}; a whole number >= 0 or Infinity is accepted`,
+      `limit is ${
+        describe(limit)
+      }; a whole number >= 0 or Infinity is accepted`,
     );
   }
   if (reverse !== undefined && typeof reverse !== "boolean") {
-    throw invalid(`reverse is ${String(reverse)}, not true or false`);
+    throw invalid(`reverse is ${describe(reverse)}, not true or false`);
   }
   return options;
 }

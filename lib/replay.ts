@@ -86,7 +86,7 @@ class Replay implements LogSink {
   range(sequence: number, start: Uint8Array, end: Uint8Array): void {
     if (sequence <= this.flushed) return;
     this.memtableWith(rangeRoom(start.length, end.length))
-      .addRange(sequence, start, end);
+      .addRange(sequence, start, end, []);
   }
 }
 

@@ -57,7 +57,7 @@ export class Snapshot<K = Uint8Array, V = Uint8Array> implements Disposable {
   /** The values of keys, in their order. */
   getMany(keys: Iterable<Input<K>>): (V | undefined)[] {
     this.#checkOpen();
-    return this.#reader.getMany(keys, this.#sequence);
+    return this.#reader.getMany(this.#reader.listOf(keys), this.#sequence);
   }
 
   /** Whether a key had a value. */

@@ -34,7 +34,7 @@ function jobStats(counters: LaneCounters): JobStats {
 }
 
 /**
- * Bytes of tables for each byte that is live, from above: tables whose key
+ * Bytes of tables for each byte that is live, roughly: tables whose key
  * ranges overlap are taken to hold the same keys, so that only the largest of
  * them is live, less its tombstones and older versions.
  */

@@ -160,7 +160,7 @@ export interface Stats {
   readonly compaction: JobStats;
   /** Bytes written to logs and tables for each byte of keys and values written; 0 before the first write. */
   readonly writeAmplification: number;
-  /** Bytes of all tables for each byte that one sorted run of them would take, estimated from above: tables whose key ranges overlap are taken to hold the same keys. 1 when empty. */
+  /** Bytes of all tables for each byte that one sorted run of them would take, a rough estimate: tables whose key ranges overlap are taken to hold the same keys, and tombstones and older versions to be all that is dead. 1 when empty. */
   readonly spaceAmplification: number;
   /** Writes that waited for a memtable to be flushed. */
   readonly stalls: {

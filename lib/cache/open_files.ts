@@ -32,6 +32,11 @@ export class OpenFiles {
     this.owners.add(owner);
   }
 
+  /** Closes every file. */
+  closeAll(): void {
+    for (const owner of [...this.owners]) owner.closeFile();
+  }
+
   /** Notes that `owner` closed its file. */
   remove(owner: FileOwner): void {
     this.owners.delete(owner);

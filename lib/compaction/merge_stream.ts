@@ -13,7 +13,7 @@
  */
 import { type Cursor, MAX_SEQUENCE, TOMBSTONE } from "../cursor.ts";
 import { compareRanges, copyInto } from "../encoding/bytes.ts";
-import type { Fragment } from "../memtable/range_tombstones.ts";
+import { appendFragment, type Fragment } from "../memtable/range_tombstones.ts";
 import type { MergingCursor } from "../read/merging_cursor.ts";
 import { RangeCover } from "../read/range_cover.ts";
 import type { TombstoneElision } from "./elision.ts";
@@ -136,7 +136,9 @@ export function keptFragments(
       stripeOf(snapshots, sequence) > 0 ||
       !elision.nothingOlderInRange(start, end, sequence)
     );
-    if (newest.length > 0) kept.push({ start, end, sequences: newest });
+    if (newest.length > 0) {
+      appendFragment(kept, { start, end, sequences: newest });
+    }
   }
   return kept;
 }

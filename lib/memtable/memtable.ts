@@ -122,13 +122,19 @@ export class Memtable {
     this.note(sequence);
   }
 
-  /** Adds a range tombstone, copying its bounds. There must be room for it. */
-  addRange(sequence: number, start: Uint8Array, end: Uint8Array): void {
+  /** Adds a range tombstone, copying its bounds. There must be room for it. `snapshots` are those that are open, ascending; without them every version is kept. */
+  addRange(
+    sequence: number,
+    start: Uint8Array,
+    end: Uint8Array,
+    snapshots?: readonly number[],
+  ): void {
     this.list.addRange(sequence, start, end);
     this.ranges.add(
       copyBytes(start, 0, start.length),
       copyBytes(end, 0, end.length),
       sequence,
+      snapshots,
     );
     this.rangeTombstones++;
     this.note(sequence);

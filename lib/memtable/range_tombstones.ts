@@ -4,12 +4,11 @@
  * Invariants:
  * - Fragments are sorted by start and do not overlap, so a binary search
  *   finds the one that covers a key, however many deletes there were.
- * - A fragment has the sequences of all deletes that cover it, ascending.
+ * - A fragment has the sequences of the deletes that cover it, ascending: of
+ *   all, or of those that some reader can tell apart.
  * - An end that is empty stands for "no end": every key from the start on.
  *   (A range that ends at the empty key would hold no key at all.)
- * - The list handed out by {@linkcode RangeTombstones.list} never changes its
- *   bounds; deletes that come later may only append sequences newer than
- *   every reader of it.
+ * - Fragments never change: a list that was handed out stays as it is.
  *
  * @module
  */
@@ -22,7 +21,7 @@ export interface Fragment {
   /** The first key after; empty for "no end". */
   readonly end: Uint8Array;
   /** Sequences of the deletes, ascending. */
-  readonly sequences: number[];
+  readonly sequences: readonly number[];
 }
 
 /** Compares two ends of ranges, where an empty one is the greatest. */
@@ -146,8 +145,17 @@ export class RangeTombstones {
    * Adds the delete of [start, end). The bytes are kept, not copied.
    *
    * Costs a binary search and the number of fragments that it overlaps.
+   *
+   * @param snapshots Who may still read at an older sequence, ascending: what
+   * none of them sees is left out, and neighbours that become equal are one
+   * fragment. Without it, everything is kept.
    */
-  add(start: Uint8Array, end: Uint8Array, sequence: number): void {
+  add(
+    start: Uint8Array,
+    end: Uint8Array,
+    sequence: number,
+    snapshots?: readonly number[],
+  ): void {
     const { chunks } = this;
     const first = Math.min(
       firstEndingAfter(chunks.length, (i) => chunks[i].at(-1), start),
@@ -160,8 +168,7 @@ export class RangeTombstones {
       stop++;
     }
     const old = chunks.slice(first, stop).flat();
-    const overlaid = overlay(old, start, end, sequence);
-    if (overlaid === old) return;
+    const overlaid = overlay(old, start, end, sequence, snapshots);
     this.flat = undefined;
     this.size += overlaid.length - old.length;
     const pieces: Fragment[][] = [];
@@ -191,60 +198,73 @@ function firstEndingAfter(
   return low;
 }
 
-/**
- * `fragments` with the delete of [start, end) added.
- *
- * @returns The same array if only sequences of its fragments grew.
- */
+/** `sequences` with one more, less those that no reader can tell from a newer one. */
+function withSequence(
+  sequences: readonly number[],
+  sequence: number,
+  snapshots: readonly number[] | undefined,
+): number[] {
+  const all = sequences.slice();
+  insertSequence(all, sequence);
+  if (snapshots === undefined) return all;
+  return all.filter((older, i) => {
+    const newer = all[i + 1];
+    return newer === undefined ||
+      snapshots.some((reader) => older <= reader && reader < newer);
+  });
+}
+
+/** Whether `b` goes on where `a` ends, with the same deletes. */
+function continues(a: Fragment, b: Fragment): boolean {
+  return a.end.length > 0 && a.sequences.length === b.sequences.length &&
+    a.sequences.every((sequence, i) => sequence === b.sequences[i]) &&
+    compareBytes(a.end, b.start) === 0;
+}
+
+/** Puts a fragment behind sorted ones, as one with the last if it continues it. */
+export function appendFragment(fragments: Fragment[], next: Fragment): void {
+  const last = fragments.at(-1);
+  if (last !== undefined && continues(last, next)) {
+    const { start, sequences } = last;
+    fragments[fragments.length - 1] = { start, end: next.end, sequences };
+  } else fragments.push(next);
+}
+
+/** `fragments` with the delete of [start, end) added. None of them is changed: readers may hold them. */
 function overlay(
-  fragments: Fragment[],
+  fragments: readonly Fragment[],
   start: Uint8Array,
   end: Uint8Array,
   sequence: number,
+  snapshots: readonly number[] | undefined,
 ): Fragment[] {
   const first = firstEndingAfter(fragments.length, (i) => fragments[i], start);
-  const pieces: Fragment[] = [];
+  const result = fragments.slice(0, first);
+  const put = (
+    from: Uint8Array,
+    to: Uint8Array,
+    sequences: readonly number[],
+  ) => appendFragment(result, { start: from, end: to, sequences });
   let at = first;
   let from = start;
   let isDone = false;
-  let hasChanged = false;
   while (!isDone && at < fragments.length) {
     const old = fragments[at];
     if (!isBeforeEnd(old.start, 0, old.start.length, end)) break;
     at++;
     const before = compareBytes(from, old.start);
     if (before < 0) {
-      pieces.push({ start: from, end: old.start, sequences: [sequence] });
+      put(from, old.start, [sequence]);
       from = old.start;
-      hasChanged = true;
-    } else if (before > 0) {
-      pieces.push({
-        start: old.start,
-        end: from,
-        sequences: old.sequences.slice(),
-      });
-    }
+    } else if (before > 0) put(old.start, from, old.sequences);
     const order = compareEnds(old.end, end);
-    if (before <= 0 && order <= 0) {
-      // Covered whole: the same bounds, one sequence more.
-      insertSequence(old.sequences, sequence);
-      pieces.push(old);
-    } else {
-      const sequences = old.sequences.slice();
-      insertSequence(sequences, sequence);
-      pieces.push({ start: from, end: order <= 0 ? old.end : end, sequences });
-      hasChanged = true;
-    }
-    if (order > 0) {
-      pieces.push({ start: end, end: old.end, sequences: old.sequences });
-    }
-    from = order <= 0 ? old.end : end;
+    const stop = order <= 0 ? old.end : end;
+    put(from, stop, withSequence(old.sequences, sequence, snapshots));
+    if (order > 0) put(end, old.end, old.sequences);
+    from = stop;
     isDone = order >= 0;
   }
-  if (!isDone) {
-    pieces.push({ start: from, end, sequences: [sequence] });
-    hasChanged = true;
-  }
-  if (!hasChanged) return fragments;
-  return fragments.slice(0, first).concat(pieces, fragments.slice(at));
+  if (!isDone) put(from, end, [sequence]);
+  for (; at < fragments.length; at++) appendFragment(result, fragments[at]);
+  return result;
 }

@@ -73,7 +73,12 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
   next(): IteratorResult<T> {
     if (this.#left > 0 && this.#core.next()) {
       this.#left--;
-      return { done: false, value: this.#take() };
+      try {
+        return { done: false, value: this.#take() };
+      } catch (error) {
+        this.#core.close(); // A loop does not call return() after this.
+        throw error;
+      }
     }
     this.#core.close();
     this.#left = 0;

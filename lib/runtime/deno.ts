@@ -43,7 +43,9 @@ function readWhole(file: Deno.FsFile, into: Uint8Array): number {
 function writeWhole(file: Deno.FsFile, bytes: Uint8Array): void {
   let done = 0;
   while (done < bytes.length) {
-    done += file.writeSync(done === 0 ? bytes : bytes.subarray(done));
+    const count = file.writeSync(done === 0 ? bytes : bytes.subarray(done));
+    if (count === 0) throw new Error("nothing was written");
+    done += count;
   }
 }
 

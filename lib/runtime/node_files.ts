@@ -25,6 +25,8 @@ import { errorCode, ioError, ioFailure, isAbsence, isDenial } from "./errno.ts";
 import { parentDirectory } from "./paths.ts";
 
 /** Windows has no way to sync a directory, and syncs only writable handles. */
+/** Bytes of one call: Node refuses 2 GiB and more. */
+const CALL_BYTES_MAX = 1024 * 1024 * 1024;
 const IS_WINDOWS: boolean = process.platform === "win32";
 
 /** What Node and Bun do differently. */
@@ -70,7 +72,7 @@ class NodeFile implements File {
           this.#descriptor,
           into,
           done,
-          length - done,
+          Math.min(length - done, CALL_BYTES_MAX),
           position + done,
         );
         if (count === 0) break;
@@ -88,13 +90,15 @@ class NodeFile implements File {
     let done = 0;
     try {
       while (done < length) {
-        done += fs.writeSync(
+        const count = fs.writeSync(
           this.#descriptor,
           bytes,
           done,
-          length - done,
+          Math.min(length - done, CALL_BYTES_MAX),
           position + done,
         );
+        if (count === 0) throw ioFailure("write", this.path, "EIO");
+        done += count;
       }
     } catch (thrown) {
       throw ioError("write", this.path, thrown);

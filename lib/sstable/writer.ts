@@ -406,8 +406,8 @@ export class TableWriter {
 
   /** Closes the file and removes it. */
   abandon(): void {
-    this.output.file.close();
     try {
+      this.output.file.close();
       this.files.remove(this.path);
     } catch {
       // An orphan: the next open removes it. What made the job fail matters more.

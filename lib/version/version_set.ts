@@ -90,13 +90,18 @@ export class VersionSet {
       }
       const path = this.path("manifest", number);
       const manifest = new ManifestWriter(this.files, path, number);
-      manifest.append(this.state.snapshot());
-      this.files.syncDirectory(this.directory);
-      this.snapshotLength = manifest.bytes;
-      writeCurrent(this.files, this.directory, {
-        manifest: number,
-        snapshotLength: manifest.bytes,
-      });
+      try {
+        manifest.append(this.state.snapshot());
+        this.files.syncDirectory(this.directory);
+        this.snapshotLength = manifest.bytes;
+        writeCurrent(this.files, this.directory, {
+          manifest: number,
+          snapshotLength: manifest.bytes,
+        });
+      } catch (error) {
+        manifest.close();
+        throw error;
+      }
       this.manifest = manifest;
     });
     if (old === undefined) return;
@@ -185,6 +190,7 @@ export class VersionSet {
     this.manifest?.close();
     this.manifest = undefined;
     for (const table of this.tables.values()) table.close();
+    this.context.openFiles.closeAll(); // Scans may hold tables of older versions.
     this.failed = true;
   }
 }

@@ -3,13 +3,8 @@
  *
  * @module
  */
-import { type Codec, utf8 } from "../codecs.ts";
-import {
-  compareBytes,
-  copyBytes,
-  describeBytes,
-  utf8Bytes,
-} from "../encoding/bytes.ts";
+import type { Codec } from "../codecs.ts";
+import { compareBytes, describeBytes, utf8Bytes } from "../encoding/bytes.ts";
 import { VarveError } from "../errors.ts";
 import { MAX_KEY_LENGTH, MAX_VALUE_LENGTH } from "../options.ts";
 import type { Durability, WriteOptions } from "../types.ts";
@@ -17,6 +12,14 @@ import type { Durability, WriteOptions } from "../types.ts";
 /** The error for an unusable argument. */
 export function invalid(message: string): VarveError {
   return new VarveError("INVALID_ARGUMENT", message);
+}
+
+/** A value for a message. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "object" || typeof value === "function"
+    ? typeName(value)
+    : `${typeof value} ${String(value)}`;
 }
 
 function typeName(value: unknown): string {
@@ -44,18 +47,6 @@ export function bytesOf(
       ? `${what} is ${typeName(value)}; a Uint8Array or a string is accepted`
       : `the codec made ${typeName(encoded)} of ${what}, not a Uint8Array`,
   );
-}
-
-/** {@linkcode bytesOf}, but good for longer than the next call of the codec, which may use its buffer again. */
-export function keptBytesOf(
-  value: unknown,
-  codec: Codec<never> | Codec<unknown> | undefined,
-  what: string,
-): Uint8Array {
-  const encoded = bytesOf(value, codec, what);
-  return codec === undefined || codec === utf8
-    ? encoded
-    : copyBytes(encoded, 0, encoded.length);
 }
 
 /** Throws unless the key is short enough; returns it. */
@@ -97,8 +88,6 @@ export function durabilityOf(
   if (durability === undefined) return fallback;
   if (durability === "sync" || durability === "buffered") return durability;
   throw invalid(
-    `durability is ${
-      JSON.stringify(durability)
-    }; "sync" and "buffered" are accepted`,
+    `durability is ${describe(durability)}; "sync" and "buffered" are accepted`,
   );
 }

@@ -19,7 +19,7 @@ export interface EncodedOperation {
 }
 
 /** What a key or value of type `T` may be given as: a string may stand for bytes. */
-export type Input<T> = T extends Uint8Array ? Bytes : T;
+export type Input<T> = T | (T extends Uint8Array ? Bytes : never);
 
 /** The operations of a batch. Not a public method: what it hands out is not a copy. */
 export let operationsOf: <K, V>(

@@ -150,6 +150,8 @@ export class CommitQueue {
 
   /** Everything appended so far, made durable. */
   flush(): Promise<void> {
+    const refusal = this.health.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
     const nothingLeft = this.log.pendingBytes === 0 &&
       this.log.unsyncedBytes === 0 && this.synced === undefined &&
       this.syncing === undefined;
@@ -162,6 +164,7 @@ export class CommitQueue {
    */
   finishLog(): void {
     this.writeOut();
+    if (this.health.failure !== undefined) return;
     this.log.syncNow();
     this.syncs++;
   }

@@ -230,7 +230,7 @@ export class Tree implements MaintainedTree {
   private addRange(start: Uint8Array, end: Uint8Array): void {
     const sequence = this.lastSequence + 1;
     this.log.appendRange(sequence, start, end);
-    this.active.addRange(sequence, start, end);
+    this.active.addRange(sequence, start, end, this.snapshotSequences());
     this.lastSequence = sequence;
     this.userBytes += start.length + end.length;
   }
@@ -249,9 +249,13 @@ export class Tree implements MaintainedTree {
     try {
       this.log.reserve(room);
       if (room <= this.active.room) return undefined;
-      if (!this.active.isEmpty) return this.freeze(room);
-      this.replaceActive(room);
-      return undefined;
+      if (this.active.isEmpty) {
+        this.replaceActive(room);
+        return undefined;
+      }
+      const failure = this.freeze(room);
+      this.log.reserve(room); // The log may be another one now.
+      return failure;
     } catch (error) {
       // No memory for it, or a backlog that cannot be flushed. No log was
       // touched: nothing is lost, and the next write tries again.
@@ -348,7 +352,6 @@ export class Tree implements MaintainedTree {
   private flushBacklog(): void {
     const most = this.options.maxFrozenMemtables;
     if (this.waiting.length <= most) return;
-    this.stalls.count++;
     this.stallBegins();
     try {
       this.maintenance.flushNow(most);
@@ -382,12 +385,17 @@ export class Tree implements MaintainedTree {
         isMadeAtOpen: false,
       },
     );
-    this.runtime.files.syncDirectory(this.versions.directory);
-    this.versions.commit({
-      sealLogs: [this.sealOf(old)],
-      addLogs: [{ number, syncedLength: log.writtenBytes }],
-      lastSequence: this.lastSequence,
-    });
+    try {
+      this.runtime.files.syncDirectory(this.versions.directory);
+      this.versions.commit({
+        sealLogs: [this.sealOf(old)],
+        addLogs: [{ number, syncedLength: log.writtenBytes }],
+        lastSequence: this.lastSequence,
+      });
+    } catch (error) {
+      log.close();
+      throw error;
+    }
     this.log = log;
     if (this.active.isEmpty) this.active.firstLog = number;
     this.commits.switchTo(log);
@@ -457,8 +465,11 @@ export class Tree implements MaintainedTree {
     }
     await this.maintenance.close();
     await this.commits.idle();
-    this.log.close();
-    this.versions.close();
+    try {
+      this.log.close();
+    } finally {
+      this.versions.close();
+    }
     failure ??= this.health.refusal();
     if (failure !== undefined) throw failure;
   }

@@ -5,12 +5,18 @@
  * @module
  */
 import { test } from "node:test";
-import { open, VarveError } from "../../mod.ts";
+import { open, utf8, VarveError } from "../../mod.ts";
 import { openWith } from "../../lib/open.ts";
 import { MemoryFileSystem, memoryRuntime } from "../../lib/runtime/memory.ts";
 import { LogWriter } from "../../lib/wal/writer.ts";
 import { replayLog } from "../../lib/wal/reader.ts";
-import { assert, assertEquals, assertLess, assertRejects } from "../assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertLess,
+  assertRejects,
+  assertThrows,
+} from "../assert.ts";
 import { withTempDir } from "../temp.ts";
 
 const QUIET = { compaction: { background: "off" } } as const;
@@ -162,4 +168,218 @@ test("a log sync that failed, then power loss behind a reopening: the database c
   await again.put("after", "1");
   await using third = await openIn(files.afterPowerLoss());
   assert(third.has("before") && third.has("after"));
+});
+
+test("a log that fails while the database closes: close() never ended and kept the lock", async () => {
+  for (const failing of ["write", "sync"]) {
+    const files = new MemoryFileSystem();
+    const db = await openIn(files, { durability: "buffered" });
+    for (let i = 0; i < 600; i++) await db.put(`k${i}`, new Uint8Array(500));
+    db.put("last", "v").catch(() => {});
+    files.onOperation = (operation, path) => {
+      if (operation === failing && path.endsWith(".vlog")) {
+        throw new VarveError("IO", "no disk");
+      }
+    };
+    await assertRejects(() => db.close(), VarveError);
+    files.onOperation = undefined;
+    await using again = await openIn(files);
+    assert(again.has("k0"), failing);
+  }
+});
+
+test("a batch that finds no memory behind the change of logs: half of it was applied", async () => {
+  const value = new Uint8Array(60_000);
+  const batch = ["a", "b", "c", "d"].map((key) => ({
+    type: "put" as const,
+    key,
+    value,
+  }));
+  const Real = globalThis.Uint8Array;
+  // Refuses the allocations of large arrays, one in each round.
+  for (let n = 0, isRefused = true; isRefused; n++) {
+    const db = await openIn(new MemoryFileSystem(), {
+      durability: "buffered",
+      writeBufferSize: 256 * 1024,
+    });
+    await db.put("filler", new Uint8Array(200_000));
+    let left = n;
+    isRefused = false;
+    globalThis.Uint8Array = new Proxy(Real, {
+      construct(target, args) {
+        const isLarge = typeof args[0] === "number" && args[0] > 65_536;
+        if (isLarge && left-- === 0) {
+          isRefused = true;
+          throw new RangeError("no memory");
+        }
+        return Reflect.construct(target, args);
+      },
+    });
+    let isWritten = true;
+    try {
+      await db.write(batch).catch(() => isWritten = false);
+    } finally {
+      globalThis.Uint8Array = Real;
+    }
+    const present = batch.filter(({ key }) => db.has(key)).length;
+    assert(present === 4 || present === 0 && !isWritten, `allocation ${n}`);
+    await db.close().catch(() => {});
+  }
+});
+
+test("an open that fails left files open", async () => {
+  const base = new MemoryFileSystem();
+  await (await openIn(base)).close();
+  for (let n = 0, isHit = true; isHit; n++) {
+    const files = base.afterProcessDeath();
+    const runtime = memoryRuntime(files);
+    let opened = 0;
+    const counting = {
+      ...runtime,
+      files: new Proxy(files, {
+        get(target, name) {
+          // deno-lint-ignore no-explicit-any -- a proxy hands on whatever is asked for
+          const member = (target as any)[name];
+          if (name !== "open") {
+            return typeof member === "function" ? member.bind(target) : member;
+          }
+          return (path: string, mode: "read" | "create") => {
+            const file = target.open(path, mode);
+            const close = file.close.bind(file);
+            let isOpen = true;
+            opened++;
+            file.close = () => {
+              if (isOpen) opened--;
+              isOpen = false;
+              close();
+            };
+            return file;
+          };
+        },
+      }),
+    };
+    isHit = false;
+    let left = n;
+    files.onOperation = (operation) => {
+      if (operation === "read" || left-- > 0 || isHit) return;
+      isHit = true;
+      throw new VarveError("IO", "no disk");
+    };
+    const db = await openWith(counting, "/db", QUIET).catch(() => undefined);
+    files.onOperation = undefined;
+    if (db === undefined) assertEquals(opened, 0, `operation ${n}`);
+    else await db.close();
+  }
+});
+
+test("a key codec that writes to the database itself: the value was cut", async () => {
+  let isNested = false;
+  let inner: Promise<void> | undefined;
+  const db = await openWith(memoryRuntime(new MemoryFileSystem()), "/db", {
+    ...QUIET,
+    keys: {
+      ordered: true,
+      encode(key: string): Uint8Array {
+        if (!isNested) {
+          isNested = true;
+          inner = db.put("inner", "short");
+          isNested = false;
+        }
+        return new TextEncoder().encode(key);
+      },
+      decode: (bytes: Uint8Array) => new TextDecoder().decode(bytes),
+    },
+    values: utf8,
+  });
+  await db.put("outer", "a longer value");
+  await inner;
+  assertEquals(db.get("outer"), "a longer value");
+  assertEquals(db.get("inner"), "short");
+  await db.close();
+});
+
+test("range deletes that overlap in one memtable: time and memory were quadratic", async () => {
+  const trimTime = async (count: number) => {
+    await using db = await openIn(new MemoryFileSystem(), {
+      durability: "buffered",
+    });
+    const start = performance.now();
+    for (let i = 0; i < count; i++) {
+      const cutoff = String(i).padStart(8, "0");
+      db.clear({ lt: cutoff });
+      db.deleteRange(cutoff, String(i + count).padStart(8, "0"));
+    }
+    await db.sync();
+    const elapsed = performance.now() - start;
+    await db.put("00000000", "v");
+    await db.flush();
+    assertLess(db.stats().levels[0].rangeTombstones, count + 2);
+    assertEquals([...db.scan().keys()].length, 1);
+    return elapsed;
+  };
+  await trimTime(500);
+  const few = await trimTime(1000);
+  const many = await trimTime(8000);
+  // 8 if each costs the same, 64 if each costs all before.
+  assertLess(many, few * 32 + 50, `${few} ms, then ${many} ms`);
+});
+
+test("range deletes under snapshots: each snapshot sees its own", async () => {
+  await using db = await openIn(new MemoryFileSystem());
+  for (let i = 0; i < 5; i++) await db.put(`k${i}`, "v");
+  const snapshots = [db.snapshot()];
+  for (let i = 0; i < 5; i++) {
+    await db.deleteRange("k", `k${i}x`);
+    snapshots.push(db.snapshot());
+    await db.clear({ gte: "k", lt: `k${i}x` });
+  }
+  for (const isFlushed of [false, true]) {
+    if (isFlushed) await db.flush();
+    snapshots.forEach((snapshot, i) =>
+      assertEquals([...snapshot.scan().keys()].length, 5 - i, `${isFlushed}`)
+    );
+  }
+  for (const snapshot of snapshots) snapshot.close();
+});
+
+test("a value that does not decode: the scan leaked", async () => {
+  const files = new MemoryFileSystem();
+  await using db = await openWith(memoryRuntime(files), "/db", {
+    ...QUIET,
+    values: {
+      encode: (text: string) => new TextEncoder().encode(text),
+      decode(): string {
+        throw new RangeError("no value");
+      },
+    },
+  });
+  await db.put("k", "v");
+  for (let i = 0; i < 3; i++) {
+    assertThrows(() => [...db.scan()], RangeError);
+  }
+  assertEquals(db.stats().openScans, 0);
+});
+
+test("a misspelt bound: clear() removed everything", async () => {
+  await using db = await openIn(new MemoryFileSystem());
+  await db.put("k", "v");
+  const misspelt = { start: "x", end: "y" } as object;
+  const error = await assertRejects(() => db.clear(misspelt), VarveError);
+  assertEquals(error.code, "INVALID_ARGUMENT");
+  assertThrows(() => db.scan(misspelt), VarveError);
+  assert(db.has("k"));
+});
+
+test("keys of getMany that write while they are listed: a key was missed", async () => {
+  await using db = await openIn(new MemoryFileSystem(), {
+    durability: "buffered",
+    writeBufferSize: 128,
+  });
+  await db.put("k", "0");
+  function* keys() {
+    for (let i = 0; i < 50; i++) db.put("k", `${i}`);
+    yield "k";
+  }
+  assertEquals(db.getMany(keys()).length, 1);
+  assert(db.getMany(keys())[0] !== undefined);
 });

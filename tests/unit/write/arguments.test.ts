@@ -8,11 +8,9 @@ import {
   checkRange,
   checkValue,
   durabilityOf,
-  keptBytesOf,
 } from "../../../lib/write/arguments.ts";
 import {
   assertEquals,
-  assertNotStrictEquals,
   assertStrictEquals,
   assertStringIncludes,
 } from "../../assert.ts";
@@ -53,15 +51,6 @@ test("bytesOf() with a codec takes what the codec makes, if it makes bytes", () 
     () => bytesOf("abc", wrong, "value"),
   );
   assertStringIncludes(error.message, "the codec made string of value");
-});
-
-test("keptBytesOf() copies what a codec may use again", () => {
-  const buffer = toBytes("a");
-  const codec: Codec<string> = { encode: () => buffer, decode: () => "" };
-  const kept = keptBytesOf("x", codec, "key");
-  assertNotStrictEquals(kept, buffer);
-  buffer[0] = 0;
-  assertEquals(kept, toBytes("a"));
 });
 
 test("keys and values up to their greatest length, included", () => {
