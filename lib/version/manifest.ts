@@ -59,22 +59,22 @@ export class ManifestWriter {
   readonly number: number;
   private readonly file: File;
   private end = HEADER_LENGTH;
-  private isHeaderWritten = false;
 
-  /** Creates the file; nothing is written and synced before the first {@linkcode append}. */
+  /** Creates the file with its header; nothing is synced before the first {@linkcode append}. */
   constructor(files: FileSystem, path: string, number: number) {
     this.number = number;
-    this.file = files.open(path, "create");
-  }
-
-  private writeHeader(): void {
     const header = new Uint8Array(HEADER_LENGTH);
     header.set(MAGIC);
     putU32(header, 8, VERSION);
-    putU48(header, 12, this.number);
+    putU48(header, 12, number);
     putU32(header, 20, checksum(header.subarray(0, 20), 0));
-    this.file.writeAt(header, 0);
-    this.isHeaderWritten = true;
+    this.file = files.open(path, "create");
+    try {
+      this.file.writeAt(header, 0);
+    } catch (error) {
+      this.file.close();
+      throw error;
+    }
   }
 
   /** Bytes of the file. */
@@ -92,7 +92,6 @@ export class ManifestWriter {
     const header = record.subarray(4, RECORD_HEADER_LENGTH);
     putU32(record, 0, checksum(header, seed));
     record.set(payload, RECORD_HEADER_LENGTH);
-    if (!this.isHeaderWritten) this.writeHeader();
     this.file.writeAt(record, this.end);
     this.file.syncNow();
     this.end += record.length;
