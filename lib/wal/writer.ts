@@ -122,6 +122,11 @@ export class LogWriter {
     this.lastSequence = sequence;
   }
 
+  /** Whether `bytes` more bytes of operations need no more memory. */
+  hasRoom(bytes: number): boolean {
+    return this.length + bytes <= this.buffer.length;
+  }
+
   /** Makes room in memory for `bytes` more bytes of operations, or throws before anything has changed. */
   reserve(bytes: number): void {
     const needed = this.length + bytes;

@@ -239,7 +239,7 @@ export class Tree implements MaintainedTree {
   private prepare(room: number): VarveError | undefined {
     const refusal = this.health.refusal();
     if (refusal !== undefined) return refusal;
-    if (room <= this.active.room && room <= ROOM_OF_COURSE) return undefined;
+    if (room <= this.active.room && this.log.hasRoom(room)) return undefined;
     if (room > ROOM_MAX) {
       return new VarveError(
         "INVALID_ARGUMENT",
@@ -496,9 +496,6 @@ export class Tree implements MaintainedTree {
     }
   }
 }
-
-/** Writes that take no more are sure to fit into memory gathered for the log. */
-const ROOM_OF_COURSE = 64 * 1024;
 
 /** The most arena that one write may take: a batch is one piece of one memtable. */
 const ROOM_MAX = 1.5 * 1024 * 1024 * 1024;

@@ -383,3 +383,37 @@ test("keys of getMany that write while they are listed: a key was missed", async
   assertEquals(db.getMany(keys()).length, 1);
   assert(db.getMany(keys())[0] !== undefined);
 });
+
+test("a small batch behind a gathered group, and no memory for the log's buffer: half of it was applied", async () => {
+  const db = await openIn(new MemoryFileSystem(), { durability: "buffered" });
+  const gathered = db.put("gathered", new Uint8Array(40_000));
+  const value = new Uint8Array(15_000);
+  const batch = ["a", "b", "c"].map((key) => ({
+    type: "put" as const,
+    key,
+    value,
+  }));
+  const Real = globalThis.Uint8Array;
+  globalThis.Uint8Array = new Proxy(Real, {
+    construct(target, args) {
+      if (typeof args[0] === "number" && args[0] > 65_536) {
+        throw new RangeError("no memory");
+      }
+      return Reflect.construct(target, args);
+    },
+  });
+  let isWritten = true;
+  let written: Promise<void>;
+  try {
+    written = db.write(batch);
+  } finally {
+    globalThis.Uint8Array = Real;
+  }
+  await written.catch(() => isWritten = false);
+  assertEquals(isWritten, false);
+  assertEquals(batch.filter(({ key }) => db.has(key)).length, 0);
+  await gathered;
+  await db.write(batch);
+  assertEquals(batch.filter(({ key }) => db.has(key)).length, 3);
+  await db.close();
+});
