@@ -98,7 +98,18 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
   }
 
   /** The rows, giving way to the event loop every few milliseconds. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+  [Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+    const walk = this.#walkInTurns();
+    // A generator that was never started does not run its `finally`.
+    const end = walk.return.bind(walk);
+    walk.return = (value) => {
+      this.#core.close();
+      return end(value);
+    };
+    return walk;
+  }
+
+  async *#walkInTurns(): AsyncGenerator<T, void, void> {
     const { host } = this.#core;
     try {
       let turnStarted = host.now();

@@ -417,3 +417,10 @@ test("a small batch behind a gathered group, and no memory for the log's buffer:
   assertEquals(batch.filter(({ key }) => db.has(key)).length, 3);
   await db.close();
 });
+
+test("an asynchronous walk that is ended before it started: the scan leaked", async () => {
+  await using db = await openIn(new MemoryFileSystem());
+  await db.put("k", "v");
+  await db.scan()[Symbol.asyncIterator]().return();
+  assertEquals(db.stats().openScans, 0);
+});
