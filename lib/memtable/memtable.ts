@@ -12,13 +12,9 @@
 import { copyBytes } from "../encoding/bytes.ts";
 import type { Cursor, EntryKind, Found } from "../cursor.ts";
 import { type Fragment, RangeTombstones } from "./range_tombstones.ts";
-import {
-  ARENA_OVERHEAD,
-  entryRoom,
-  rangeRoom,
-  SkipList,
-  SkipListCursor,
-} from "./skiplist.ts";
+import { ARENA_OVERHEAD, entryRoom, rangeRoom } from "./arena.ts";
+import { ArenaCursor } from "./arena_cursor.ts";
+import { SkipList } from "./skiplist.ts";
 
 export { entryRoom, rangeRoom };
 
@@ -55,8 +51,31 @@ export class ArenaPool {
   }
 }
 
+/** A memtable as reads see it. */
+export interface ReadableMemtable {
+  /** Point entries, every version counted. */
+  readonly entries: number;
+  /** More than 0 if there are range tombstones. */
+  readonly rangeTombstones: number;
+  /** Offers what the memtable knows of a key to a reader at `sequence`. */
+  get(
+    key: Uint8Array,
+    keyLength: number,
+    sequence: number,
+    found: Found,
+  ): void;
+  /** The range tombstones as of now. */
+  fragments(): readonly Fragment[];
+  /** A cursor over the point entries. */
+  cursor(): Cursor;
+  /** Counts one more reader. */
+  retain(): void;
+  /** Counts one less. */
+  release(): void;
+}
+
 /** A memtable. */
-export class Memtable {
+export class Memtable implements ReadableMemtable {
   /** The number of the first log that holds any of its entries. It rises only while there are none. */
   firstLog: number;
   private readonly pool: ArenaPool;
@@ -77,6 +96,11 @@ export class Memtable {
     this.firstLog = firstLog;
     this.pool = pool;
     this.list = new SkipList(pool.take(room));
+  }
+
+  /** The memory that its entries lie in, for a SharedMemtable. */
+  get arena(): SharedArrayBuffer {
+    return this.list.arena;
   }
 
   /** Bytes of arena in use by entries. */
@@ -167,7 +191,7 @@ export class Memtable {
 
   /** A cursor over the point entries. */
   cursor(): Cursor {
-    const cursor = new SkipListCursor(this.list);
+    const cursor = new ArenaCursor(this.list);
     cursor.newest = this.newest;
     return cursor;
   }

@@ -8,13 +8,13 @@
  */
 import type { Found } from "../cursor.ts";
 import { hashKey, keyHash } from "../encoding/hash.ts";
-import type { Memtable } from "../memtable/memtable.ts";
+import type { ReadableMemtable } from "../memtable/memtable.ts";
 import type { Version } from "../version/version.ts";
 
 /** Memtables, newest first, and tables. */
 export interface View {
   /** The active memtable and the frozen ones, newest first. */
-  readonly memtables: readonly Memtable[];
+  readonly memtables: readonly ReadableMemtable[];
   /** The tables. */
   readonly version: Version;
 }
