@@ -75,7 +75,7 @@ export function makeStats(
   context: TableContext,
   openScans: number,
 ): Stats {
-  const { versions, maintenance, commits, options } = tree;
+  const { versions, maintenance, commits, options, backpressure } = tree;
   const { cache, counters } = context;
   const version = versions.current;
   const metas = version.tables.map((table) => table.meta);
@@ -120,8 +120,13 @@ export function makeStats(
     compaction: jobStats(maintenance.compactions),
     writeAmplification: tree.userBytes === 0 ? 0 : written / tree.userBytes,
     spaceAmplification: spaceAmplification(metas),
-    stalls: { ...tree.stalls },
-    background: background === "off" ? "off" : "inline",
+    stalls: {
+      count: backpressure.count,
+      seconds: backpressure.seconds,
+      refused: backpressure.refused,
+    },
+    background: background === "off" ? "off" : maintenance.place,
+    workerRestarts: maintenance.workerRestarts,
     openSnapshots: tree.snapshotCount,
     openScans,
     lastError: describe(tree.health.failure ?? maintenance.lastError),

@@ -20,8 +20,9 @@ import {
   openLockFile,
   tellHolder,
 } from "./node_lock_file.ts";
-import { pause } from "./pause.ts";
+import { later, pause, sleep } from "./pause.ts";
 import type { Lock, Runtime } from "./runtime.ts";
+import { startWorker } from "./threads.ts";
 
 const IS_MACOS: boolean = process.platform === "darwin";
 
@@ -134,6 +135,9 @@ export function bunRuntime(): Runtime {
     wallClock: () => Date.now(),
     monotonicClock: () => performance.now(),
     pause,
+    sleep,
+    later,
+    startWorker,
     slabResults: false,
   };
 }

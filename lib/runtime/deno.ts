@@ -20,7 +20,8 @@ import type {
 import { errorCode, ioError, ioFailure, isAbsence, isDenial } from "./errno.ts";
 import { LOCK_TEXT_BYTES_MAX, lockedError, lockText } from "./lock_file.ts";
 import { parentDirectory } from "./paths.ts";
-import { pause } from "./pause.ts";
+import { later, pause, sleep } from "./pause.ts";
+import { startWorker } from "./threads.ts";
 
 /** Windows has no way to sync a directory, and syncs only writable handles. */
 const IS_WINDOWS: boolean = Deno.build.os === "windows";
@@ -306,6 +307,9 @@ export function denoRuntime(): Runtime {
     wallClock: () => Date.now(),
     monotonicClock: () => performance.now(),
     pause,
+    sleep,
+    later,
+    startWorker,
     slabResults: true,
   };
 }

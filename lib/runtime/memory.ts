@@ -16,7 +16,7 @@
 import { ioError, ioFailure } from "./errno.ts";
 import { lockedError } from "./lock_file.ts";
 import { parentDirectory } from "./paths.ts";
-import { pause } from "./pause.ts";
+import { later, pause } from "./pause.ts";
 import type {
   File,
   FileStatus,
@@ -554,6 +554,8 @@ export function memoryRuntime(
     wallClock: clock,
     monotonicClock: clock,
     pause,
+    sleep: pause, // Its clock need not run while nobody looks at it.
+    later,
     slabResults: options.slabResults ?? true,
   };
 }

@@ -5,8 +5,9 @@
  */
 import { NodeFileSystem } from "./node_files.ts";
 import { nodeLock } from "./node_lock.ts";
-import { pause } from "./pause.ts";
+import { later, pause, sleep } from "./pause.ts";
 import type { Runtime } from "./runtime.ts";
+import { startWorker } from "./threads.ts";
 
 /** Makes the runtime. */
 export function nodeRuntime(): Runtime {
@@ -16,6 +17,9 @@ export function nodeRuntime(): Runtime {
     wallClock: () => Date.now(),
     monotonicClock: () => performance.now(),
     pause,
+    sleep,
+    later,
+    startWorker,
     slabResults: true,
   };
 }

@@ -44,7 +44,7 @@ export const TIERS: readonly (readonly string[])[] = [
     "lib/snapshot.ts",
     "lib/stats.ts",
   ],
-  ["mod.ts"],
+  ["mod.ts", "lib/worker.ts"],
 ];
 
 /** Files of `lib/compaction/` that decide and do nothing else. */

@@ -18,14 +18,13 @@ import { ReadCounters } from "../../../lib/sstable/table.ts";
 import type { Edit } from "../../../lib/version/edit.ts";
 import { TreeState } from "../../../lib/version/state.ts";
 import { VersionSet } from "../../../lib/version/version_set.ts";
-import type { CompactionOptions } from "../../../mod.ts";
+import type { CompactionOptions, TreeEvent } from "../../../mod.ts";
 import {
   assert,
   assertEquals,
   assertGreater,
   assertRejects,
   assertStrictEquals,
-  assertThrows,
 } from "../../assert.ts";
 import { rejectsWith } from "../../engine/support/errors.ts";
 import {
@@ -52,6 +51,7 @@ class FakeTree implements MaintainedTree {
   readonly maintenance: Maintenance;
   readonly waiting: Memtable[] = [];
   snapshots: number[] = [];
+  readonly told: TreeEvent[] = [];
   looks = 0;
   #sequence = 0;
 
@@ -81,11 +81,15 @@ class FakeTree implements MaintainedTree {
     this.versions.commit(edit);
   }
 
-  commitFlush(table: TableMeta | undefined): void {
+  commitFlush(tables: readonly TableMeta[]): void {
     this.commit({
-      addTables: table === undefined ? [] : [{ level: 0, table }],
+      addTables: tables.map((table) => ({ level: 0, table })),
     });
     this.waiting.shift();
+  }
+
+  tell(event: TreeEvent): void {
+    this.told.push(event);
   }
 
   // What the tests do.
@@ -220,33 +224,6 @@ for (const operation of ["create", "write", "sync"]) {
     assertEquals(tree.maintenance.flushes.runs, 2);
   });
 }
-
-test("flushNow() flushes in one turn, a flush under way included", async () => {
-  const tree = new FakeTree();
-  for (let i = 0; i < 4; i++) tree.freeze(`k${i}`);
-  tree.maintenance.scheduleFlush();
-  tree.maintenance.flushNow(1);
-  assertEquals(tree.waiting.length, 1);
-  assertEquals(tree.tables, [["k2"], ["k1"], ["k0"]]);
-  await tree.maintenance.frozenAtMost(0);
-  assertEquals(tree.tables.length, 4);
-});
-
-test("flushNow() throws each time that it cannot flush, and never loops", async () => {
-  const tree = new FakeTree();
-  for (let i = 0; i < 4; i++) tree.freeze(`k${i}`);
-  const mend = tree.failTables("create");
-  for (let i = 0; i < 5; i++) {
-    // In one turn: no handler of the failure before has run yet.
-    assertThrows(() => tree.maintenance.flushNow(1), VarveError, "ENOSPC");
-  }
-  await turns(tree);
-  assertThrows(() => tree.maintenance.flushNow(1), VarveError, "ENOSPC");
-  assertEquals(tree.waiting.length, 4);
-  mend();
-  tree.maintenance.flushNow(1);
-  assertEquals(tree.waiting.length, 1);
-});
 
 test("minorCompact() merges what the strategy picks", async () => {
   const tree = new FakeTree({ ...QUIET, minThreshold: 2 });
