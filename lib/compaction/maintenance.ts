@@ -20,7 +20,6 @@ import { makeFlushJob } from "../flush/job.ts";
 import type { Memtable } from "../memtable/memtable.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { TableCursor } from "../sstable/cursor.ts";
 import type { TableMeta } from "../sstable/meta.ts";
 import type { Table } from "../sstable/table.ts";
 import type { Edit } from "../version/edit.ts";
@@ -32,15 +31,23 @@ import {
 } from "./elision.ts";
 import { RunningJob } from "./host.ts";
 import {
+  inputOfRuns,
   type Job,
   type JobInput,
   type JobOutput,
   type JobRules,
-  mergeIntoTable,
+  mergeIntoTables,
   wouldDrop,
 } from "./job.ts";
+import { leveled } from "./leveled.ts";
 import { sizeTiered } from "./size_tiered.ts";
-import type { Strategy } from "./strategy.ts";
+import { outputsMax } from "./splitting.ts";
+import {
+  bytesOf,
+  type MergePick,
+  type PickOptions,
+  type Strategy,
+} from "./strategy.ts";
 
 /** What maintenance works on: the tree, as far as it concerns it. */
 export interface MaintainedTree {
@@ -74,6 +81,10 @@ export interface LaneCounters {
   seconds: number;
 }
 
+/** Bytes that a table of leveled compaction aims at: those of a memtable, between these. */
+const TABLE_SIZE_MIN = 16 * 1024;
+const TABLE_SIZE_MAX = 64 * 1024 * 1024;
+
 interface Waiter {
   /** The count of flushes that it waits for. */
   readonly flushes: number;
@@ -94,7 +105,7 @@ export class Maintenance {
   /** Why the last flush, or compaction in the background, failed; `undefined` since one succeeded. */
   lastError: unknown;
   private readonly tree: MaintainedTree;
-  private readonly strategy: Strategy = sizeTiered;
+  private readonly strategy: Strategy;
   private flushing: RunningJob<TableMeta | undefined> | undefined;
   private compacting: { abort(): void } | undefined;
   private lane: Promise<unknown> = Promise.resolve();
@@ -109,6 +120,18 @@ export class Maintenance {
   /** Maintains `tree`. Nothing starts by itself. */
   constructor(tree: MaintainedTree) {
     this.tree = tree;
+    this.strategy = tree.options.compaction.strategy === "leveled"
+      ? leveled
+      : sizeTiered;
+  }
+
+  private get pickOptions(): PickOptions {
+    const { compaction, writeBufferSize } = this.tree.options;
+    const tableSize = Math.min(
+      TABLE_SIZE_MAX,
+      Math.max(TABLE_SIZE_MIN, writeBufferSize),
+    );
+    return { ...compaction, tableSize };
   }
 
   // Flushes.
@@ -206,11 +229,16 @@ export class Maintenance {
   /** One round of routine merging; resolves to whether it did something. */
   minorCompact(): Promise<boolean> {
     return this.exclusively(async () => {
-      const { options, versions } = this.tree;
-      const metas = versions.current.tables.map((table) => table.meta);
-      const picked = this.strategy.pickMinor(metas, options.compaction);
-      if (picked === undefined) return false;
-      await this.merge(picked, (outside) => this.byRange(outside));
+      const { metas } = this.tree.versions.current;
+      const pick = this.strategy.pickMinor(metas, this.pickOptions);
+      if (pick === undefined) return false;
+      if (pick.type === "move") {
+        const { level, table } = pick;
+        this.tree.commit({
+          removeTables: [table.number],
+          addTables: [{ level, table }],
+        });
+      } else await this.merge(pick, (outside) => this.byRange(outside));
       return true;
     });
   }
@@ -218,36 +246,37 @@ export class Maintenance {
   /** Rewrites the table that gains most by it; resolves to whether there was one. */
   tombstoneCompact(): Promise<boolean> {
     return this.exclusively(async () => {
-      const { options, versions, runtime } = this.tree;
+      const { versions, runtime } = this.tree;
       const candidates = this.strategy.pickTombstone(
-        versions.current.tables.map((table) => table.meta),
-        options.compaction,
+        versions.current.metas,
+        this.pickOptions,
         runtime.wallClock(),
       );
       for (const candidate of candidates) {
-        if (this.undroppable.get(candidate.number) === this.epoch) continue;
+        const { number } = candidate.runs[0][0];
+        if (this.undroppable.get(number) === this.epoch) continue;
         const byLookup = (outside: readonly Table[]) => this.byLookup(outside);
         if (await this.gains(candidate, byLookup)) {
-          await this.merge([candidate], byLookup);
+          await this.merge(candidate, byLookup);
           return true;
         }
-        this.undroppable.set(candidate.number, this.epoch);
+        this.undroppable.set(number, this.epoch);
       }
       return false;
     });
   }
 
-  /** Merges all tables into one; resolves to whether there was anything to do. Memtables are the caller's to flush. */
+  /** Merges all tables into one run; resolves to whether there was anything to do. Memtables are the caller's to flush. */
   majorCompact(): Promise<boolean> {
     return this.exclusively(async () => {
-      const metas = this.tree.versions.current.tables.map((t) => t.meta);
-      const picked = this.strategy.pickMajor(metas);
-      if (picked === undefined) return false;
+      const { metas } = this.tree.versions.current;
+      const pick = this.strategy.pickMajor(metas, this.pickOptions);
+      if (pick === undefined) return false;
       const byRange = (outside: readonly Table[]) => this.byRange(outside);
-      if (picked.length === 1 && !await this.gains(picked[0], byRange)) {
+      if (pick.runs.length === 1 && !await this.gains(pick, byRange)) {
         return false;
       }
-      await this.merge(picked, byRange);
+      await this.merge(pick, byRange);
       return true;
     });
   }
@@ -265,14 +294,14 @@ export class Maintenance {
     });
   }
 
-  /** Whether rewriting one table would leave anything out. */
+  /** Whether a merge would leave anything out. */
   private async gains(
-    meta: TableMeta,
+    pick: MergePick,
     makeElision: (outside: readonly Table[]) => TombstoneElision,
   ): Promise<boolean> {
     let gain = false;
     await this.withInputs(
-      [meta],
+      pick,
       makeElision,
       (input, rules) =>
         this.runCompaction(wouldDrop(input, rules), (result) => {
@@ -283,41 +312,43 @@ export class Maintenance {
   }
 
   private merge(
-    metas: readonly TableMeta[],
+    pick: MergePick,
     makeElision: (outside: readonly Table[]) => TombstoneElision,
   ): Promise<void> {
-    const bytesRead = metas.reduce((sum, meta) => sum + meta.size, 0);
-    return this.withInputs(metas, makeElision, (input, rules) => {
-      const job = mergeIntoTable(input, rules, this.newOutput());
-      return this.runCompaction(job, (table, seconds) => {
+    const inside = pick.runs.flat();
+    const bytesRead = bytesOf(inside);
+    return this.withInputs(pick, makeElision, (input, rules) => {
+      const output = this.newOutput(outputsMax(bytesRead, pick));
+      const job = mergeIntoTables(input, rules, output, pick);
+      return this.runCompaction(job, (tables, seconds) => {
+        const { level } = pick;
         this.tree.commit({
-          addTables: table === undefined ? [] : [{ level: 0, table }],
-          removeTables: metas.map((meta) => meta.number),
+          addTables: tables.map((table) => ({ level, table })),
+          removeTables: inside.map(({ number }) => number),
         });
         this.epoch++;
-        for (const { number } of metas) this.undroppable.delete(number);
-        count(this.compactions, bytesRead, table?.size ?? 0, seconds);
+        for (const { number } of inside) this.undroppable.delete(number);
+        count(this.compactions, bytesRead, bytesOf(tables), seconds);
       });
     });
   }
 
-  /** Calls `use` with the tables of `metas` as a job's input, and keeps their files until it is done. */
+  /** Calls `use` with the tables of `pick` as a job's input, and keeps their files until it is done. */
   private async withInputs(
-    metas: readonly TableMeta[],
+    pick: MergePick,
     makeElision: (outside: readonly Table[]) => TombstoneElision,
     use: (input: JobInput, rules: JobRules) => Promise<void>,
   ): Promise<void> {
     const version = this.tree.versions.current;
-    const numbers = new Set(metas.map((meta) => meta.number));
-    const inside = version.tables.filter((t) => numbers.has(t.meta.number));
-    const outside = version.tables.filter((t) => !numbers.has(t.meta.number));
+    const tables = new Map(version.tables.map((t) => [t.meta.number, t]));
+    const runs = pick.runs.map((run) =>
+      run.map(({ number }) => tables.get(number)).filter((t) => t !== undefined)
+    );
+    const inside = new Set(runs.flat());
+    const outside = version.tables.filter((table) => !inside.has(table));
     version.retain();
     try {
-      await use({
-        openCursors: () => inside.map((table) => new TableCursor(table, true)),
-        fragments: () => inside.map((table) => table.fragments()),
-        oldest: Math.min(...metas.map((meta) => meta.oldest)),
-      }, {
+      await use(inputOfRuns(runs), {
         snapshots: this.tree.snapshotSequences(),
         elision: makeElision(outside),
       });
@@ -339,14 +370,13 @@ export class Maintenance {
     }
   }
 
-  private newOutput(): JobOutput {
+  private newOutput(count = 1): JobOutput {
     const { options, runtime, versions } = this.tree;
-    const number = versions.newFileNumber();
     return {
       files: runtime.files,
       directory: versions.directory,
-      path: versions.path("table", number),
-      number,
+      firstNumber: versions.reserveFileNumbers(count),
+      count,
       blockSize: options.blockSize,
       bloomBitsPerKey: options.bloomBitsPerKey,
       created: Math.max(0, Math.floor(runtime.wallClock())),

@@ -7,17 +7,21 @@
  * @module
  */
 import { keepTombstones } from "../compaction/elision.ts";
-import { type Job, type JobOutput, mergeIntoTable } from "../compaction/job.ts";
+import {
+  type Job,
+  type JobOutput,
+  mergeIntoTables,
+} from "../compaction/job.ts";
 import type { Memtable } from "../memtable/memtable.ts";
 import type { TableMeta } from "../sstable/meta.ts";
 
 /** The job that writes `memtable` to a table. */
-export function makeFlushJob(
+export function* makeFlushJob(
   memtable: Memtable,
   snapshots: readonly number[],
   output: JobOutput,
 ): Job<TableMeta | undefined> {
-  return mergeIntoTable(
+  const [table] = yield* mergeIntoTables(
     {
       openCursors: () => [memtable.cursor()],
       fragments: () => [memtable.fragments()],
@@ -26,4 +30,5 @@ export function makeFlushJob(
     { snapshots, elision: keepTombstones },
     output,
   );
+  return table;
 }

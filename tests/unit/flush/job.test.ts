@@ -58,8 +58,8 @@ function flush(memtable: Memtable, snapshots: readonly number[]): Layer {
   const output: JobOutput = {
     files,
     directory: DIRECTORY,
-    path: tablePath(3),
-    number: 3,
+    firstNumber: 3,
+    count: 1,
     blockSize: 256,
     bloomBitsPerKey: 10,
     created: 0,
@@ -69,7 +69,7 @@ function flush(memtable: Memtable, snapshots: readonly number[]): Layer {
     const { done, value: meta } = job.next();
     if (!done) continue;
     assertExists(meta);
-    const table = openTable({ files, path: output.path, meta });
+    const table = openTable({ files, path: tablePath(3), meta });
     table.verify();
     return {
       entries: walk(new TableCursor(table, false)),
