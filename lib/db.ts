@@ -18,7 +18,6 @@ import type {
   Operation,
   ScanOptions,
   Stats,
-  TreeEvent,
   WriteOptions,
 } from "./types.ts";
 import { durabilityOf, invalid } from "./write/arguments.ts";

@@ -15,7 +15,9 @@ import { Scan, type ScanHost } from "./read/scan.ts";
 import { releaseView, retainView, type View } from "./read/view.ts";
 import { type Bounds, VisibleRows } from "./read/visible.ts";
 import { TableCursor } from "./sstable/cursor.ts";
+import { LevelCursor, runFragments } from "./sstable/level_cursor.ts";
 import { mayOverlap } from "./sstable/meta.ts";
+import { tablesBetween } from "./sstable/sorted_run.ts";
 import type { ScanOptions } from "./types.ts";
 import {
   bytesOf,
@@ -24,6 +26,7 @@ import {
   describe,
   invalid,
 } from "./write/arguments.ts";
+import type { Version } from "./version/version.ts";
 import { type Tree, valueOf } from "./write/tree.ts";
 
 const NO_BYTES = new Uint8Array(0);
@@ -198,12 +201,7 @@ export class Reader<K, V> {
         if (memtable.entries > 0) cursors.push(memtable.cursor());
         if (memtable.rangeTombstones > 0) fragments.push(memtable.fragments());
       }
-      const { start = NO_BYTES, end = NO_BYTES } = bounds;
-      for (const table of view.version.tables) {
-        if (!mayOverlap(table.meta, start, end)) continue;
-        if (table.meta.entries > 0) cursors.push(new TableCursor(table, false));
-        if (table.meta.rangeTombstones > 0) fragments.push(table.fragments());
-      }
+      addTables(view.version, bounds, cursors, fragments);
     }
     return new VisibleRows(
       new MergingCursor(cursors, reverse),
@@ -213,6 +211,27 @@ export class Reader<K, V> {
       reverse,
       this.tree.results,
     );
+  }
+}
+
+/** Adds a cursor for each table of level 0 and for each other level, as far as they are in bounds, and their range tombstones. */
+function addTables(
+  version: Version,
+  { start = NO_BYTES, end = NO_BYTES }: Bounds,
+  cursors: Cursor[],
+  fragments: (readonly Fragment[])[],
+): void {
+  const [young = [], ...rest] = version.levels;
+  for (const table of young) {
+    if (!mayOverlap(table.meta, start, end)) continue;
+    if (table.meta.entries > 0) cursors.push(new TableCursor(table, false));
+    if (table.meta.rangeTombstones > 0) fragments.push(table.fragments());
+  }
+  for (const level of rest) {
+    const tables = tablesBetween(level, start, end);
+    const filled = tables.filter(({ meta }) => meta.entries > 0);
+    if (filled.length > 0) cursors.push(new LevelCursor(filled, false));
+    fragments.push(runFragments(tables));
   }
 }
 

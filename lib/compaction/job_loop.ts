@@ -176,16 +176,13 @@ export class JobLoop {
     const start = this.runtime.monotonicClock();
     const { id } = task;
     try {
-      do {
-        const { done, value } = task.next();
-        if (!done) continue;
-        task.seconds += (this.runtime.monotonicClock() - start) / 1000;
-        const { seconds } = task;
-        this.finish(task);
-        this.post({ type: "done", id, result: value, seconds });
-        return;
-      } while (!this.hasMail());
+      let step = task.next();
+      while (!step.done && !this.hasMail()) step = task.next();
       task.seconds += (this.runtime.monotonicClock() - start) / 1000;
+      if (!step.done) return;
+      const { seconds } = task;
+      this.finish(task);
+      this.post({ type: "done", id, result: step.value, seconds });
     } catch (error) {
       this.finish(task);
       this.post({ type: "failed", id, error: plainError(error) });

@@ -15,11 +15,12 @@
  *
  * @module
  */
+import { EMPTY, keySuccessor } from "../encoding/bytes.ts";
 import { VarveError } from "../errors.ts";
 import type { Memtable } from "../memtable/memtable.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { TableMeta } from "../sstable/meta.ts";
+import { mayOverlap, type TableMeta } from "../sstable/meta.ts";
 import type { Table } from "../sstable/table.ts";
 import type { TreeEvent } from "../types.ts";
 import type { Edit } from "../version/edit.ts";
@@ -29,13 +30,13 @@ import { findCovered } from "./covered.ts";
 import { InlineHost, type RunningTask, type TaskHost } from "./host.ts";
 import { leveled } from "./leveled.ts";
 import { sizeTiered } from "./size_tiered.ts";
-import { outputsNeeded } from "./splitting.ts";
-import type {
-  Levels,
-  MergePick,
-  Pick,
-  PickOptions,
-  Strategy,
+import { outputsMax } from "./splitting.ts";
+import {
+  bytesOf,
+  type MergePick,
+  type Pick,
+  type PickOptions,
+  type Strategy,
 } from "./strategy.ts";
 import type {
   ElisionPlan,
@@ -161,12 +162,8 @@ export class Maintenance {
   /** 0 while compaction keeps up, 1 when writes should wait for it. */
   pressure(): number {
     if (this.tree.options.compaction.background === "off") return 0;
-    const levels = this.levelsOf(this.tree.versions.current);
-    return this.strategy.pressure(levels, this.pickOptions);
-  }
-
-  private levelsOf(version: Version): Levels {
-    return version.levels.map((level) => level.map((table) => table.meta));
+    const { metas } = this.tree.versions.current;
+    return this.strategy.pressure(metas, this.pickOptions);
   }
 
   // Tasks.
@@ -194,24 +191,18 @@ export class Maintenance {
   private renew(task: Task): Task {
     if (task.type === "probe") return task;
     const { count } = task.output;
-    const firstNumber = this.tree.versions.newFileNumber(count);
+    const firstNumber = this.tree.versions.reserveFileNumbers(count);
     return { ...task, output: { ...task.output, firstNumber } };
   }
 
-  private outputPlan(
-    count: number,
-    outputSize: number,
-    grandparents: readonly TableMeta[],
-  ): OutputPlan {
+  private outputPlan(count: number): OutputPlan {
     const { options, runtime, versions } = this.tree;
     return {
-      firstNumber: versions.newFileNumber(count),
+      firstNumber: versions.reserveFileNumbers(count),
       count,
       blockSize: options.blockSize,
       bloomBitsPerKey: options.bloomBitsPerKey,
       created: Math.max(0, Math.floor(runtime.wallClock())),
-      outputSize,
-      grandparents,
     };
   }
 
@@ -252,7 +243,7 @@ export class Maintenance {
       directory: this.tree.versions.directory,
       memtable: { arena, newest, oldest },
       snapshots: this.tree.snapshotSequences(),
-      output: this.outputPlan(1, Infinity, []),
+      output: this.outputPlan(1),
     };
     const sources = { memtable: () => memtable, table: noTable };
     this.flushEnd = new Promise((resolve) => {
@@ -401,10 +392,7 @@ export class Maintenance {
   private async minorRound(): Promise<boolean> {
     const version = this.tree.versions.current;
     if (this.dropCovered(version)) return true;
-    const picked = this.strategy.pickMinor(
-      this.levelsOf(version),
-      this.pickOptions,
-    );
+    const picked = this.strategy.pickMinor(version.metas, this.pickOptions);
     if (picked === undefined) return false;
     await this.perform(picked, { by: "range" });
     return true;
@@ -414,7 +402,7 @@ export class Maintenance {
   private dropCovered(version: Version): boolean {
     const tables = new Map(version.tables.map((t) => [t.meta.number, t]));
     const covered = findCovered(
-      this.levelsOf(version),
+      version.metas,
       (meta) => tables.get(meta.number)?.fragments() ?? [],
       this.tree.snapshotSequences(),
     );
@@ -426,7 +414,7 @@ export class Maintenance {
   private async tombstoneRound(): Promise<boolean> {
     const { options, versions, runtime } = this.tree;
     const candidates = this.strategy.pickTombstone(
-      this.levelsOf(versions.current),
+      versions.current.metas,
       this.pickOptions,
       runtime.wallClock(),
     );
@@ -449,8 +437,8 @@ export class Maintenance {
   }
 
   private async majorRound(): Promise<boolean> {
-    const levels = this.levelsOf(this.tree.versions.current);
-    const picked = this.strategy.pickMajor(levels, this.pickOptions);
+    const { metas } = this.tree.versions.current;
+    const picked = this.strategy.pickMajor(metas, this.pickOptions);
     if (picked === undefined) return false;
     const elision: ElisionPlan = { by: "range" };
     if (picked.runs.length === 1 && !await this.gains(picked, elision)) {
@@ -488,17 +476,14 @@ export class Maintenance {
     const { runs, level, outputSize, grandparents } = pick;
     const replaced = runs.flat();
     const bytes = bytesOf(replaced);
-    const output = this.outputPlan(
-      outputsNeeded(bytes, outputSize, grandparents),
-      outputSize,
-      grandparents,
-    );
+    const cutting = { outputSize, grandparents };
+    const output = this.outputPlan(outputsMax(bytes, cutting));
     await this.withInputs(
       pick,
       elision,
       (inputs, sources) =>
         this.runTask(
-          { ...inputs, type: "merge", output },
+          { ...inputs, type: "merge", output, cutting },
           sources,
           ({ tables }, seconds) =>
             this.replace(replaced, tables, level, bytes, seconds),
@@ -542,15 +527,13 @@ export class Maintenance {
   ): Promise<void> {
     const version = this.tree.versions.current;
     const tables = new Map(version.tables.map((t) => [t.meta.number, t]));
-    const inside = new Set(pick.runs.flat().map((meta) => meta.number));
-    const outside = version.tables.map((table) => table.meta)
-      .filter((meta) => !inside.has(meta.number));
+    const outside = outsideOf(pick.runs, version);
     version.retain();
     try {
       await use({
         directory: this.tree.versions.directory,
         runs: pick.runs,
-        outside: relevantOutside(pick.runs.flat(), outside),
+        outside,
         memtablesOldest: this.tree.memtablesOldest(),
         elision,
         snapshots: this.tree.snapshotSequences(),
@@ -588,16 +571,28 @@ export class Maintenance {
   }
 }
 
+/** The tables of a version, other than those merged, that may hold something older in their range. */
+function outsideOf(
+  runs: readonly (readonly TableMeta[])[],
+  version: Version,
+): TableMeta[] {
+  const inside = runs.flat();
+  const numbers = new Set(inside.map((meta) => meta.number));
+  const newest = Math.max(...inside.map((meta) => meta.newest));
+  return version.tables.map((table) => table.meta).filter((meta) =>
+    !numbers.has(meta.number) && meta.oldest < newest &&
+    inside.some(({ smallest, largest, unbounded }) =>
+      mayOverlap(meta, smallest, unbounded ? EMPTY : keySuccessor(largest))
+    )
+  );
+}
+
 function noTable(): Table {
   throw new VarveError("IO", "a task reads a table that is not its own");
 }
 
 function noMemtable(): Memtable {
   throw new VarveError("IO", "a merge reads no memtable");
-}
-
-function bytesOf(tables: readonly TableMeta[]): number {
-  return tables.reduce((sum, table) => sum + table.size, 0);
 }
 
 function describe(reason: unknown): string {

@@ -24,7 +24,7 @@ export type OwnerMessage =
   | {
     readonly type: "open";
     /** One word: how many messages were posted. */
-    readonly mail: Int32Array;
+    readonly mail: Int32Array<SharedArrayBuffer>;
   }
   | { readonly type: "run"; readonly id: number; readonly task: Task }
   | { readonly type: "abort"; readonly id: number }

@@ -3,19 +3,17 @@
  *
  * @module
  */
-import type { Cursor } from "../cursor.ts";
-import type { Fragment } from "../memtable/range_tombstones.ts";
+import { type FlushSource, makeFlushJob } from "../flush/job.ts";
 import type { FileSystem } from "../runtime/runtime.ts";
 import type { TableMeta } from "../sstable/meta.ts";
 import type { Table } from "../sstable/table.ts";
-import { fileName } from "../version/files.ts";
 import {
   ElisionByLookup,
   ElisionByRange,
-  keepTombstones,
   type TombstoneElision,
 } from "./elision.ts";
 import {
+  inputOfRuns,
   type Job,
   type JobInput,
   type JobOutput,
@@ -26,34 +24,17 @@ import {
 import type {
   FlushTask,
   MergeInputs,
-  OutputPlan,
+  MergeTask,
   Task,
   TaskResult,
 } from "./tasks.ts";
 
-/** A memtable, as far as a flush reads it. */
-export interface FlushSource {
-  /** A cursor over the point entries. */
-  cursor(): Cursor;
-  /** The range tombstones. */
-  fragments(): readonly Fragment[];
-}
-
 /** What tasks read, as this thread has it. */
 export interface TaskSources {
-  /** The memtable. */
+  /** The memtable of a flush. */
   memtable(task: FlushTask): FlushSource;
-  /** The table. It stays readable until the task has ended. */
+  /** A table. It stays readable until the task has ended. */
   table(meta: TableMeta): Table;
-}
-
-function outputOf(
-  directory: string,
-  output: OutputPlan,
-  files: FileSystem,
-): JobOutput {
-  const path = (number: number) => `${directory}/${fileName("table", number)}`;
-  return { ...output, directory, files, path };
 }
 
 function elisionOf(task: MergeInputs, sources: TaskSources): TombstoneElision {
@@ -68,25 +49,17 @@ function elisionOf(task: MergeInputs, sources: TaskSources): TombstoneElision {
 }
 
 function inputOf(task: MergeInputs, sources: TaskSources): JobInput {
-  const runs = task.runs.map((run) => run.map((meta) => sources.table(meta)));
-  return {
-    openCursors: () => runs.map((run) => runCursor(run, true)),
-    fragments: () => runs.flat().map((table) => table.fragments()),
-    oldest: Math.min(...task.runs.flat().map((meta) => meta.oldest)),
-  };
+  return inputOfRuns(
+    task.runs.map((run) => run.map((meta) => sources.table(meta))),
+  );
 }
 
 function rulesOf(task: MergeInputs, sources: TaskSources): JobRules {
   return { snapshots: task.snapshots, elision: elisionOf(task, sources) };
 }
 
-function flushInput(task: FlushTask, sources: TaskSources): JobInput {
-  const memtable = sources.memtable(task);
-  return {
-    openCursors: () => [memtable.cursor()],
-    fragments: () => [memtable.fragments()],
-    oldest: task.memtable.oldest,
-  };
+function outputOf(task: FlushTask | MergeTask, files: FileSystem): JobOutput {
+  return { ...task.output, directory: task.directory, files };
 }
 
 /** The job of a task. It reads `sources` only while it runs. */
@@ -97,23 +70,23 @@ export function* makeJob(
 ): Job<TaskResult> {
   switch (task.type) {
     case "flush": {
-      // Every tombstone is kept, for what it hides is in older tables.
-      const rules = { snapshots: task.snapshots, elision: keepTombstones };
-      const input = flushInput(task, sources);
-      const output = outputOf(task.directory, task.output, files);
-      const tables = yield* mergeIntoTables(input, rules, output);
+      const memtable = sources.memtable(task);
+      const output = outputOf(task, files);
+      const tables = yield* makeFlushJob(memtable, task.snapshots, output);
       return { tables, gains: false };
     }
     case "merge": {
-      const input = inputOf(task, sources);
-      const output = outputOf(task.directory, task.output, files);
-      const rules = rulesOf(task, sources);
-      const tables = yield* mergeIntoTables(input, rules, output);
+      const tables = yield* mergeIntoTables(
+        inputOf(task, sources),
+        rulesOf(task, sources),
+        outputOf(task, files),
+        task.cutting,
+      );
       return { tables, gains: false };
     }
     case "probe": {
-      const rules = rulesOf(task, sources);
-      const gains = yield* wouldDrop(inputOf(task, sources), rules);
+      const input = inputOf(task, sources);
+      const gains = yield* wouldDrop(input, rulesOf(task, sources));
       return { tables: [], gains };
     }
   }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { TableMeta } from "../sstable/meta.ts";
+import type { Cutting } from "./splitting.ts";
 
 /** A memtable that no longer changes, as other threads are told of it. */
 export interface FrozenMemtable {
@@ -28,10 +29,6 @@ export interface OutputPlan {
   readonly bloomBitsPerKey: number;
   /** Milliseconds since 1970. */
   readonly created: number;
-  /** Bytes after which a table ends; Infinity for one table. */
-  readonly outputSize: number;
-  /** Tables of the level below the outputs', by key. */
-  readonly grandparents: readonly TableMeta[];
 }
 
 /** How tombstones may go; see elision.ts. */
@@ -86,6 +83,8 @@ export interface MergeTask extends MergeInputs {
   readonly type: "merge";
   /** Where they go. */
   readonly output: OutputPlan;
+  /** Where each of them ends. */
+  readonly cutting: Cutting;
 }
 
 /** Whether a merge would leave anything out. */

@@ -44,7 +44,11 @@ const LOOKS_MAX = 10_000;
 /** A tree that is nothing but memtables and tables. */
 class FakeTree implements MaintainedTree {
   readonly files: MemoryFileSystem = newFiles();
-  readonly runtime: Runtime = memoryRuntime(this.files, { clock: () => 5000 });
+  readonly runtime: Runtime = memoryRuntime(this.files, {
+    clock: () => this.now += 0.01,
+  });
+  /** Milliseconds of the clock. */
+  now = 5000;
   readonly counters = new ReadCounters();
   readonly versions: VersionSet;
   readonly options: ResolvedOptions;
@@ -253,12 +257,15 @@ test("compactions are one at a time: each sees what the one before left", async 
 
 test("a flush goes on while a compaction is under way", async () => {
   const tree = new FakeTree({ ...QUIET, minThreshold: 2 });
-  tree.addTable(entries(3000));
-  tree.addTable(entries(3000, 5000));
+  tree.addTable(entries(30_000));
+  tree.addTable(entries(30_000, 50_000));
+  const order: string[] = [];
   const compaction = tree.maintenance.minorCompact();
+  compaction.then(() => order.push("compaction"));
   await Promise.resolve();
   tree.freeze("z");
-  tree.maintenance.flushNow(0);
+  await tree.maintenance.frozenAtMost(0).then(() => order.push("flush"));
+  assertEquals(order, ["flush"]);
   assertEquals(tree.tables.length, 3);
   assertEquals(await compaction, true);
   assertEquals(tree.tables.length, 2);
