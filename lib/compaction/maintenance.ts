@@ -23,7 +23,9 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { TableMeta } from "../sstable/meta.ts";
 import type { Table } from "../sstable/table.ts";
 import type { Edit } from "../version/edit.ts";
+import type { Version } from "../version/version.ts";
 import type { VersionSet } from "../version/version_set.ts";
+import { findCovered } from "./covered.ts";
 import {
   ElisionByLookup,
   ElisionByRange,
@@ -116,6 +118,9 @@ export class Maintenance {
   private epoch = 0;
   /** Tables whose tombstones could not go, with the epoch in which that was so. */
   private readonly undroppable = new Map<number, number>();
+
+  /** The version in which nothing was covered by range tombstones, while snapshots were as they are. */
+  private lookedOver: Version | undefined;
 
   /** Maintains `tree`. Nothing starts by itself. */
   constructor(tree: MaintainedTree) {
@@ -224,11 +229,13 @@ export class Maintenance {
   /** A snapshot was closed: more may be droppable now. */
   snapshotClosed(): void {
     this.epoch++;
+    this.lookedOver = undefined;
   }
 
   /** One round of routine merging; resolves to whether it did something. */
   minorCompact(): Promise<boolean> {
     return this.exclusively(async () => {
+      if (this.dropCovered()) return true;
       const { metas } = this.tree.versions.current;
       const pick = this.strategy.pickMinor(metas, this.pickOptions);
       if (pick === undefined) return false;
@@ -279,6 +286,27 @@ export class Maintenance {
       await this.merge(pick, byRange);
       return true;
     });
+  }
+
+  /** Removes, unread, the tables that range tombstones hide wholly; returns whether there was one. */
+  private dropCovered(): boolean {
+    const { current } = this.tree.versions;
+    if (current === this.lookedOver) return false;
+    const tables = new Map(current.tables.map((t) => [t.meta.number, t]));
+    const covered = findCovered(
+      current.metas,
+      ({ number }) => tables.get(number)?.fragments() ?? [],
+      this.tree.snapshotSequences(),
+    );
+    if (covered.length === 0) {
+      this.lookedOver = current;
+      return false;
+    }
+    const removeTables = covered.map(({ number }) => number);
+    this.tree.commit({ removeTables });
+    this.epoch++;
+    for (const number of removeTables) this.undroppable.delete(number);
+    return true;
   }
 
   private byRange(outside: readonly Table[]): TombstoneElision {
