@@ -102,7 +102,7 @@ export interface Stats {
   readonly totalTableBytes: number;
   /** Bytes of each table, newest first. */
   readonly tableSizes: number[];
-  /** The levels, the youngest first. */
+  /** The levels: level 0, where flushes go, first. Size-tiered compaction has no others. */
   readonly levels: LevelStats[];
   /** The memtables, active and frozen together. */
   readonly memtable: {
@@ -160,7 +160,7 @@ export interface Stats {
   readonly compaction: JobStats;
   /** Bytes written to logs and tables for each byte of keys and values written; 0 before the first write. */
   readonly writeAmplification: number;
-  /** Bytes of all tables for each byte that one sorted run of them would take, a rough estimate: tables whose key ranges overlap are taken to hold the same keys, and tombstones and older versions to be all that is dead. 1 when empty. */
+  /** Bytes of all tables for each byte that one sorted run of them would take, a rough estimate: runs (tables of level 0, other levels) whose key ranges overlap are taken to hold the same keys, and tombstones and older versions to be all that is dead. 1 when empty. */
   readonly spaceAmplification: number;
   /** Writes whose acknowledgement was delayed because flushes or compactions had to catch up. */
   readonly stalls: {

@@ -17,17 +17,17 @@
  * @module
  */
 import {
+  compareEnds,
   countStartingAtOrBefore,
   type Fragment,
   isBeforeEnd,
 } from "../memtable/range_tombstones.ts";
-import { compareBytes } from "../encoding/bytes.ts";
 import type { TableMeta } from "../sstable/meta.ts";
-import { mergeFragments, stripeOf } from "./merge_stream.ts";
-import type { Levels } from "./strategy.ts";
+import { stripeOf } from "./merge_stream.ts";
+import { type Levels, runsOf } from "./strategy.ts";
 
 /**
- * The tables that may go.
+ * The tables that may go. Costs some binary searches for each table.
  *
  * No compaction may be under way: it might drop a tombstone that hides one.
  *
@@ -39,44 +39,60 @@ export function findCovered(
   fragmentsOf: (table: TableMeta) => readonly Fragment[],
   snapshots: readonly number[],
 ): TableMeta[] {
-  const tables = levels.flat();
-  const lists = tables.filter((table) => table.rangeTombstones > 0)
-    .map(fragmentsOf);
-  // A table's own are never newer than all of it, so they may stay in.
-  const fragments = mergeFragments(lists);
-  return fragments.length === 0
+  const lists = runsOf(levels).map((run) =>
+    run.filter((table) => table.rangeTombstones > 0).flatMap(fragmentsOf)
+  ).filter((list) => list.length > 0);
+  return lists.length === 0
     ? []
-    : tables.filter((table) => isCovered(table, fragments, snapshots));
+    : levels.flat().filter((table) => isCovered(table, lists, snapshots));
 }
 
+/** Whether range tombstones that hide the table lie side by side from its first key to its last. */
 function isCovered(
   table: TableMeta,
-  fragments: readonly Fragment[],
+  lists: readonly (readonly Fragment[])[],
   snapshots: readonly number[],
 ): boolean {
-  const { smallest, largest, unbounded, oldest, newest } = table;
-  const count = countStartingAtOrBefore(
-    fragments,
-    smallest,
-    0,
-    smallest.length,
-  );
-  if (count === 0) return false;
-  let reached = smallest;
-  for (let at = count - 1; at < fragments.length; at++) {
-    const { start, end, sequences } = fragments[at];
-    if (at >= count && compareBytes(start, reached) !== 0) return false;
-    if (!isBeforeEnd(reached, 0, reached.length, end)) return false;
-    // The oldest that hides the table is seen by the most snapshots.
-    const hiding = sequences.find((sequence) => sequence > newest);
-    if (hiding === undefined) return false;
-    // Not one snapshot in [oldest, hiding): it would see the table, but not what hides it.
-    if (stripeOf(snapshots, hiding) !== stripeOf(snapshots, oldest)) {
-      return false;
-    }
+  const { smallest, largest, unbounded } = table;
+  for (let reached = smallest;;) {
+    const end = reachFrom(reached, table, lists, snapshots);
+    if (end === undefined) return false;
     if (end.length === 0) return true;
     if (!unbounded && isBeforeEnd(largest, 0, largest.length, end)) return true;
     reached = end;
   }
-  return false;
+}
+
+/** The furthest end of the range tombstones that hold `key` and hide the table; a table's own never do. */
+function reachFrom(
+  key: Uint8Array,
+  table: TableMeta,
+  lists: readonly (readonly Fragment[])[],
+  snapshots: readonly number[],
+): Uint8Array | undefined {
+  let furthest: Uint8Array | undefined;
+  for (const list of lists) {
+    const count = countStartingAtOrBefore(list, key, 0, key.length);
+    if (count === 0) continue;
+    const { end, sequences } = list[count - 1];
+    if (!isBeforeEnd(key, 0, key.length, end)) continue;
+    if (!hides(sequences, table, snapshots)) continue;
+    if (furthest === undefined || compareEnds(end, furthest) > 0) {
+      furthest = end;
+    }
+  }
+  return furthest;
+}
+
+/** Whether deletes of these sequences, ascending, hide all of a table from every reader that sees any of it. */
+function hides(
+  sequences: readonly number[],
+  { oldest, newest }: TableMeta,
+  snapshots: readonly number[],
+): boolean {
+  // The oldest that will do is seen by the most snapshots.
+  const hiding = sequences.find((sequence) => sequence > newest);
+  // Not one snapshot may be in [oldest, hiding): it would see the table, and not what hides it.
+  return hiding !== undefined &&
+    stripeOf(snapshots, hiding) === stripeOf(snapshots, oldest);
 }

@@ -125,6 +125,8 @@ export class Maintenance {
   private epoch = 0;
   /** Tables whose tombstones could not go, with the epoch in which that was so. */
   private readonly undroppable = new Map<number, number>();
+  /** The version in which nothing was covered by range tombstones, while snapshots were as they are. */
+  private lookedOver: Version | undefined;
   private relieved: (() => void)[] = [];
 
   /** Maintains `tree`. Nothing starts by itself. */
@@ -372,6 +374,7 @@ export class Maintenance {
   /** A snapshot was closed: more may be droppable now. */
   snapshotClosed(): void {
     this.epoch++;
+    this.lookedOver = undefined;
   }
 
   /** One round of routine work; resolves to whether it did something. */
@@ -400,13 +403,17 @@ export class Maintenance {
 
   /** Drops, unread, the tables of which range tombstones hide everything. */
   private dropCovered(version: Version): boolean {
+    if (version === this.lookedOver) return false;
     const tables = new Map(version.tables.map((t) => [t.meta.number, t]));
     const covered = findCovered(
       version.metas,
       (meta) => tables.get(meta.number)?.fragments() ?? [],
       this.tree.snapshotSequences(),
     );
-    if (covered.length === 0) return false;
+    if (covered.length === 0) {
+      this.lookedOver = version;
+      return false;
+    }
     this.replace(covered, [], 0, 0, 0);
     return true;
   }
