@@ -4,7 +4,7 @@
  * `bun` and `node`.
  *
  * ```text
- *   --entries N         writes of each workload (default 1,000,000)
+ *   --entries N         writes of each workload (default 2,000,000)
  *   --strategy S        may be repeated (default: size-tiered and leveled)
  *   --only NAME         a workload; may be repeated (default: all)
  *   --write-buffer N    bytes (default 2 MiB)
@@ -304,7 +304,7 @@ async function run(
 
 const { values } = parseArgs({
   options: {
-    entries: { type: "string", default: "1000000" },
+    entries: { type: "string", default: "2000000" },
     strategy: { type: "string", multiple: true },
     only: { type: "string", multiple: true },
     "write-buffer": { type: "string", default: String(2 * 1024 * 1024) },
