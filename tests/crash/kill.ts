@@ -3,12 +3,15 @@
  *
  *     deno run -A tests/crash/kill.ts [--kills=200] [--seconds=S]
  *         [--runtimes=deno,bun,node] [--seed=N]
+ *         [--background=worker,inline] [--strategy=size-tiered,leveled]
  *
  * Each kill is a round on one database directory: a process opens it, writes
  * down what it finds, works on it, and is sent SIGKILL while it opens, works
  * or closes. What the next process finds, now and then one of another runtime,
  * must be a state that the killed one can have left: nothing acknowledged is
  * missing, nothing is there that was not written, no write is there in part.
+ * Each process compacts in one of the ways that are given, so that a tree of
+ * one strategy is taken over by the other.
  *
  * `--kills` is per runtime, `--seconds` a limit for everything. The last line
  * is `N passed, N failed`, one for each kill; the exit code is 0 only if
@@ -46,12 +49,18 @@ const ROUNDS_PER_VISIT = 6;
 const PATIENCE_MS = 60_000;
 /** Kills between two lines of progress. */
 const KILLS_PER_LINE = 50;
+/** Where compactions run, unless the command line says otherwise. */
+const BACKGROUNDS = ["worker", "inline"] as const;
+/** How compactions are chosen, unless the command line says otherwise. */
+const STRATEGIES = ["size-tiered", "leveled"] as const;
 
 interface Plan {
   readonly kills: number;
   readonly seconds: number;
   readonly runtimes: RuntimeName[];
   readonly seed: number;
+  readonly backgrounds: readonly (typeof BACKGROUNDS[number])[];
+  readonly strategies: readonly (typeof STRATEGIES[number])[];
 }
 
 /** What happened on one runtime. */
@@ -75,7 +84,8 @@ type Moment = "opening" | "working" | "closing";
 function readArguments(args: readonly string[]): Plan {
   const named = new Map<string, string>();
   for (const arg of args) {
-    const match = /^--(kills|seconds|runtimes|seed)=(.+)$/.exec(arg);
+    const match = /^--(kills|seconds|runtimes|seed|background|strategy)=(.+)$/
+      .exec(arg);
     if (match === null) throw new Error(`unknown argument ${arg}`);
     named.set(match[1], match[2]);
   }
@@ -85,7 +95,26 @@ function readArguments(args: readonly string[]): Plan {
     seconds: Number(named.get("seconds") ?? Infinity),
     runtimes: RUNTIMES.filter((name) => wanted?.includes(name) ?? true),
     seed: Number(named.get("seed") ?? Date.now() % 1_000_000),
+    backgrounds: chosen("background", BACKGROUNDS, named),
+    strategies: chosen("strategy", STRATEGIES, named),
   };
+}
+
+/** Those of `all` that an argument lists; all without it. */
+function chosen<T extends string>(
+  name: string,
+  all: readonly T[],
+  named: ReadonlyMap<string, string>,
+): readonly T[] {
+  const words = named.get(name)?.split(",");
+  if (words === undefined) return all;
+  return words.map((word) => {
+    const found = all.find((choice) => choice === word);
+    if (found === undefined) {
+      throw new Error(`--${name}: ${word} is none of ${all.join(", ")}`);
+    }
+    return found;
+  });
 }
 
 function commandLine({ name, path }: Runtime, task: Task): Deno.Command {
@@ -200,6 +229,7 @@ class Lane {
   readonly totals: Totals;
   isBusy = false;
   readonly #others: readonly Runtime[];
+  readonly #plan: Plan;
   readonly #random: Random;
   readonly #name: string;
   #dir = makeTempDir("varve-kill-");
@@ -215,12 +245,14 @@ class Lane {
     others: readonly Runtime[],
     totals: Totals,
     name: string,
+    plan: Plan,
     seed: number,
   ) {
     this.runtime = runtime;
     this.totals = totals;
     this.#others = others;
     this.#name = name;
+    this.#plan = plan;
     this.#random = new Random(seed);
   }
 
@@ -275,6 +307,10 @@ class Lane {
       name: `${n}`,
       seed: this.#random.below(2 ** 31),
       keys: this.#states.keys,
+      compaction: {
+        background: this.#random.pick(this.#plan.backgrounds),
+        strategy: this.#random.pick(this.#plan.strategies),
+      },
       ...closeAfterMs === undefined ? {} : { closeAfterMs },
     };
   }
@@ -412,7 +448,8 @@ async function main(): Promise<void> {
   const start = Date.now();
   console.log(
     `seed ${plan.seed}; ${plan.kills} kills on each of ` +
-      runtimes.map(({ name, version }) => `${name} ${version}`).join(", "),
+      runtimes.map(({ name, version }) => `${name} ${version}`).join(", ") +
+      `; ${plan.backgrounds.join(", ")}; ${plan.strategies.join(", ")}`,
   );
   const totals = runtimes.map(newTotals);
   const random = new Random(plan.seed);
@@ -423,6 +460,7 @@ async function main(): Promise<void> {
         runtimes,
         totals[i],
         `${runtime.name} ${n + 1}`,
+        plan,
         random.below(2 ** 31),
       ))
   );

@@ -11,7 +11,13 @@
 import { openSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
-import { Batch, type Db, open, type Options } from "../../mod.ts";
+import {
+  Batch,
+  type CompactionOptions,
+  type Db,
+  open,
+  type Options,
+} from "../../mod.ts";
 import { Random } from "../engine/support/random.ts";
 import { type Change, digestOf, valueOf } from "./support/kill_model.ts";
 
@@ -28,6 +34,8 @@ export interface Task {
   readonly seed: number;
   /** Keys that were ever written, to be looked up one by one. */
   readonly keys: readonly string[];
+  /** Where compactions run, and by which strategy. */
+  readonly compaction: CompactionOptions;
   /** When to close the database; 0 for at once, absent for never. */
   readonly closeAfterMs?: number;
 }
@@ -240,7 +248,7 @@ async function main(task: Task): Promise<void> {
   const db = await open(task.dir, {
     blockSize: 512,
     ...random.pick(SETTINGS),
-    compaction: { background: "inline", minThreshold: 2 },
+    compaction: { ...task.compaction, minThreshold: 2 },
   });
   dump(db, task);
   say("working");

@@ -5,13 +5,14 @@
  */
 import { MemoryFileSystem } from "../../lib/runtime/memory.ts";
 import { test } from "node:test";
-import { open, type Options } from "../../mod.ts";
+import type { Options } from "../../mod.ts";
 import {
   assertEquals,
   assertGreater,
   assertLess,
   assertStringIncludes,
 } from "../assert.ts";
+import { open } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 import { LONG } from "./support/configs.ts";
 import { rejectsWith } from "./support/errors.ts";

@@ -4,7 +4,6 @@
  * @module
  */
 import { test } from "node:test";
-import { openWith } from "../../lib/open.ts";
 import { MemoryFileSystem, memoryRuntime } from "../../lib/runtime/memory.ts";
 import type { File, FileSystem } from "../../lib/runtime/runtime.ts";
 import type { Db, Options, ScanOptions } from "../../mod.ts";
@@ -14,6 +13,7 @@ import {
   assertLess,
   assertLessOrEqual,
 } from "../assert.ts";
+import { openWith } from "../open.ts";
 import { filled, numbered } from "./support/bytes.ts";
 import { LONG } from "./support/configs.ts";
 

@@ -5,8 +5,7 @@
  * @module
  */
 import { test } from "node:test";
-import { open, utf8, VarveError } from "../../mod.ts";
-import { openWith } from "../../lib/open.ts";
+import { utf8, VarveError } from "../../mod.ts";
 import { MemoryFileSystem, memoryRuntime } from "../../lib/runtime/memory.ts";
 import { LogWriter } from "../../lib/wal/writer.ts";
 import { replayLog } from "../../lib/wal/reader.ts";
@@ -17,6 +16,7 @@ import {
   assertRejects,
   assertThrows,
 } from "../assert.ts";
+import { open, openWith } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 
 const QUIET = { compaction: { background: "off" } } as const;
