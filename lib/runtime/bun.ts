@@ -21,6 +21,7 @@ import {
   tellHolder,
 } from "./node_lock_file.ts";
 import { pause } from "./pause.ts";
+import { every } from "./timers.ts";
 import type { Lock, Runtime } from "./runtime.ts";
 
 const IS_MACOS: boolean = process.platform === "darwin";
@@ -134,6 +135,7 @@ export function bunRuntime(): Runtime {
     wallClock: () => Date.now(),
     monotonicClock: () => performance.now(),
     pause,
+    every,
     slabResults: false,
   };
 }

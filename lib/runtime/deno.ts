@@ -21,6 +21,7 @@ import { errorCode, ioError, ioFailure, isAbsence, isDenial } from "./errno.ts";
 import { LOCK_TEXT_BYTES_MAX, lockedError, lockText } from "./lock_file.ts";
 import { parentDirectory } from "./paths.ts";
 import { pause } from "./pause.ts";
+import { every } from "./timers.ts";
 
 /** Windows has no way to sync a directory, and syncs only writable handles. */
 const IS_WINDOWS: boolean = Deno.build.os === "windows";
@@ -306,6 +307,7 @@ export function denoRuntime(): Runtime {
     wallClock: () => Date.now(),
     monotonicClock: () => performance.now(),
     pause,
+    every,
     slabResults: true,
   };
 }

@@ -17,6 +17,7 @@ import { ioError, ioFailure } from "./errno.ts";
 import { lockedError } from "./lock_file.ts";
 import { parentDirectory } from "./paths.ts";
 import { pause } from "./pause.ts";
+import { every } from "./timers.ts";
 import type {
   File,
   FileStatus,
@@ -554,6 +555,7 @@ export function memoryRuntime(
     wallClock: clock,
     monotonicClock: clock,
     pause,
+    every,
     slabResults: options.slabResults ?? true,
   };
 }

@@ -6,6 +6,7 @@
 import { NodeFileSystem } from "./node_files.ts";
 import { nodeLock } from "./node_lock.ts";
 import { pause } from "./pause.ts";
+import { every } from "./timers.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Makes the runtime. */
@@ -16,6 +17,7 @@ export function nodeRuntime(): Runtime {
     wallClock: () => Date.now(),
     monotonicClock: () => performance.now(),
     pause,
+    every,
     slabResults: true,
   };
 }

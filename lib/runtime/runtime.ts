@@ -90,6 +90,8 @@ export interface Runtime {
   monotonicClock(): number;
   /** Lets the event loop run what is due, timers and I/O included, once. */
   pause(): Promise<void>;
+  /** Calls `call` every `milliseconds` until what is returned is called. Keeps no process alive. */
+  every(milliseconds: number, call: () => void): () => void;
   /** Whether results are cheaper carved from a shared slab than made one by one (V8) or not (JSC). */
   readonly slabResults: boolean;
 }
