@@ -39,12 +39,16 @@ export interface CompactionOptions {
   readonly tombstoneRangeDrop?: boolean;
 }
 
-/** How a database is opened. Everything has a default. */
-export interface Options<K = Uint8Array, V = Uint8Array> {
+/** How keys and values are made of bytes, and bytes of them. */
+export interface Codecs<K = Uint8Array, V = Uint8Array> {
   /** The codec of keys. Default: bytes. It must be `ordered`. */
   readonly keys?: Codec<K>;
   /** The codec of values. Default: bytes. */
   readonly values?: Codec<V>;
+}
+
+/** How a database is opened. Everything has a default. */
+export interface Options<K = Uint8Array, V = Uint8Array> extends Codecs<K, V> {
   /** When a write is acknowledged. Default `"sync"`. */
   readonly durability?: Durability;
   /** Whether a missing database is made. Default true. */
@@ -237,24 +241,20 @@ function checkCodec(name: string, codec: unknown): void {
 }
 
 /** Options checked and filled in. */
-export interface Configuration<K, V> {
+export interface Configuration<K, V> extends ResolvedCodecs<K, V> {
   /** The engine's options. */
   readonly options: ResolvedOptions;
+}
+
+/** The codecs, checked. */
+export interface ResolvedCodecs<K, V> {
   /** The codec of keys; `undefined` for bytes. */
   readonly keys: Codec<K> | undefined;
   /** The codec of values; `undefined` for bytes. */
   readonly values: Codec<V> | undefined;
 }
 
-/**
- * Checks options and fills in defaults.
- *
- * @throws `INVALID_CONFIG`, naming the option, the value and what is accepted.
- */
-export function resolveOptions<K, V>(
-  source: Options<K, V> | undefined,
-): Configuration<K, V> {
-  const reader = new Reader(source, "");
+function takeCodecs<K, V>(reader: Reader): ResolvedCodecs<K, V> {
   const keys = reader.take("keys") as Codec<K> | undefined;
   const values = reader.take("values") as Codec<V> | undefined;
   if (keys !== undefined) {
@@ -268,6 +268,33 @@ export function resolveOptions<K, V>(
     }
   }
   if (values !== undefined) checkCodec("values", values);
+  const isBytes = (codec: unknown) => codec === bytes;
+  return {
+    keys: isBytes(keys) ? undefined : keys,
+    values: isBytes(values) ? undefined : values,
+  };
+}
+
+/** Checks codecs alone; see {@linkcode resolveOptions}. */
+export function resolveCodecs<K, V>(
+  source: Codecs<K, V> | undefined,
+): ResolvedCodecs<K, V> {
+  const reader = new Reader(source, "");
+  const codecs = takeCodecs<K, V>(reader);
+  reader.end();
+  return codecs;
+}
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws `INVALID_CONFIG`, naming the option, the value and what is accepted.
+ */
+export function resolveOptions<K, V>(
+  source: Options<K, V> | undefined,
+): Configuration<K, V> {
+  const reader = new Reader(source, "");
+  const codecs = takeCodecs<K, V>(reader);
   const options: ResolvedOptions = {
     durability: reader.choice("durability", ["sync", "buffered"]),
     createIfMissing: reader.boolean("createIfMissing", true),
@@ -281,10 +308,5 @@ export function resolveOptions<K, V>(
     workerUrl: reader.url("workerUrl"),
   };
   reader.end();
-  const isBytes = (codec: unknown) => codec === bytes;
-  return {
-    options,
-    keys: isBytes(keys) ? undefined : keys,
-    values: isBytes(values) ? undefined : values,
-  };
+  return { options, ...codecs };
 }

@@ -323,6 +323,11 @@ export class SharedMemtable implements ReadableMemtable {
     return this.ranges.size;
   }
 
+  /** Whether {@linkcode follow} might find another range tombstone. */
+  get hasMoreRanges(): boolean {
+    return Atomics.load(this.nodes.words, this.nextRange) !== 0;
+  }
+
   /**
    * Takes in what was written up to `newest`. Costs a look at one word if
    * there is no new range tombstone.

@@ -6,9 +6,10 @@
  *
  * @module
  */
-import type { Found } from "../cursor.ts";
+import { type Found, PUT } from "../cursor.ts";
 import { hashKey, keyHash } from "../encoding/hash.ts";
 import type { ReadableMemtable } from "../memtable/memtable.ts";
+import type { Results } from "../runtime/results.ts";
 import { countTablesFrom } from "../sstable/sorted_run.ts";
 import type { Version } from "../version/version.ts";
 
@@ -24,6 +25,15 @@ export interface View {
 export function retainView(view: View): void {
   for (const memtable of view.memtables) memtable.retain();
   view.version.retain();
+}
+
+/** The value of a found entry, as a copy of its own; `undefined` for absence. */
+export function valueOf(
+  found: Found,
+  results: Results,
+): Uint8Array | undefined {
+  if (found.sequence === 0 || found.kind !== PUT) return undefined;
+  return results.copy(found.value, found.start, found.end);
 }
 
 /** Lets go of what a view needs. */

@@ -20,7 +20,8 @@ import {
   openLockFile,
   tellHolder,
 } from "./node_lock_file.ts";
-import { later, pause, sleep } from "./pause.ts";
+import { pause } from "./pause.ts";
+import { every, later, sleep } from "./timers.ts";
 import type { Lock, Runtime } from "./runtime.ts";
 import { startWorker } from "./threads.ts";
 
@@ -137,6 +138,7 @@ export function bunRuntime(): Runtime {
     pause,
     sleep,
     later,
+    every,
     startWorker,
     slabResults: false,
   };

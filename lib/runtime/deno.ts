@@ -20,7 +20,8 @@ import type {
 import { errorCode, ioError, ioFailure, isAbsence, isDenial } from "./errno.ts";
 import { LOCK_TEXT_BYTES_MAX, lockedError, lockText } from "./lock_file.ts";
 import { parentDirectory } from "./paths.ts";
-import { later, pause, sleep } from "./pause.ts";
+import { pause } from "./pause.ts";
+import { every, later, sleep } from "./timers.ts";
 import { startWorker } from "./threads.ts";
 
 /** Windows has no way to sync a directory, and syncs only writable handles. */
@@ -309,6 +310,7 @@ export function denoRuntime(): Runtime {
     pause,
     sleep,
     later,
+    every,
     startWorker,
     slabResults: true,
   };

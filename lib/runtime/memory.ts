@@ -16,7 +16,8 @@
 import { ioError, ioFailure } from "./errno.ts";
 import { lockedError } from "./lock_file.ts";
 import { parentDirectory } from "./paths.ts";
-import { later, pause } from "./pause.ts";
+import { pause } from "./pause.ts";
+import { every, later } from "./timers.ts";
 import type {
   File,
   FileStatus,
@@ -556,6 +557,7 @@ export function memoryRuntime(
     pause,
     sleep: pause, // Its clock need not run while nobody looks at it.
     later,
+    every,
     slabResults: options.slabResults ?? true,
   };
 }

@@ -5,7 +5,8 @@
  */
 import { NodeFileSystem } from "./node_files.ts";
 import { nodeLock } from "./node_lock.ts";
-import { later, pause, sleep } from "./pause.ts";
+import { pause } from "./pause.ts";
+import { every, later, sleep } from "./timers.ts";
 import type { Runtime } from "./runtime.ts";
 import { startWorker } from "./threads.ts";
 
@@ -19,6 +20,7 @@ export function nodeRuntime(): Runtime {
     pause,
     sleep,
     later,
+    every,
     startWorker,
     slabResults: true,
   };

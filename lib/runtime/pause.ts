@@ -1,9 +1,9 @@
 /**
- * Giving way to the event loop, and timers.
+ * Giving way to the event loop.
  *
  * @module
  */
-import { clearTimeout, setImmediate, setTimeout } from "node:timers";
+import { setImmediate } from "node:timers";
 
 /**
  * Lets the event loop run what is due, timers and I/O included, once.
@@ -15,18 +15,4 @@ export function pause(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
-}
-
-/** Resolves after some milliseconds; the process stays alive until then. */
-export function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds);
-  });
-}
-
-/** Calls back after some milliseconds, unless the process ends before. Returns what cancels it. */
-export function later(milliseconds: number, callback: () => void): () => void {
-  const timer = setTimeout(callback, milliseconds);
-  timer.unref();
-  return () => clearTimeout(timer);
 }

@@ -124,6 +124,8 @@ export interface Runtime {
   sleep(milliseconds: number): Promise<void>;
   /** Calls back after some milliseconds, unless the process ends before. Returns what cancels it. */
   later(milliseconds: number, callback: () => void): () => void;
+  /** Calls `call` every `milliseconds` until what is returned is called. Keeps no process alive. */
+  every(milliseconds: number, call: () => void): () => void;
   /**
    * Starts a thread that runs `lib/worker.ts`. Absent where there are none.
    *

@@ -27,6 +27,20 @@ import { Version } from "./version.ts";
 /** A manifest that outgrows this and twice its first record is written afresh. */
 const ROOMY_MANIFEST = 1024 * 1024;
 
+/** The version that a state describes; `tables` has its tables by number. */
+export function versionOf(
+  state: TreeState,
+  tables: ReadonlyMap<number, Table>,
+): Version {
+  const levels: Table[][] = [];
+  for (const { level, table } of state.tables.values()) {
+    while (levels.length <= level) levels.push([]);
+    const reader = tables.get(table.number);
+    if (reader !== undefined) levels[level].push(reader);
+  }
+  return new Version(levels);
+}
+
 /** The tree's files and their manifest. */
 export class VersionSet {
   /** The directory of the database. */
@@ -39,6 +53,8 @@ export class VersionSet {
   private snapshotLength = 0;
   private failed = false;
   private version: Version;
+  /** Called when an edit is durable, before the files that it makes superfluous go. */
+  onCommit: (() => void) | undefined;
 
   /** The tree of `state`. Nothing is written before {@linkcode install}. */
   constructor(directory: string, state: TreeState, context: TableContext) {
@@ -63,6 +79,15 @@ export class VersionSet {
   /** The tables as of now. */
   get current(): Version {
     return this.version;
+  }
+
+  /** The manifest that says all this, and up to where. */
+  get manifestPlace(): { readonly number: number; readonly length: number } {
+    const { manifest } = this;
+    if (manifest === undefined) {
+      throw new VarveError("CLOSED", `${this.directory} has no open manifest`);
+    }
+    return { number: manifest.number, length: manifest.bytes };
   }
 
   /** Numbers of the logs that a recovery would replay, ascending. */
@@ -115,6 +140,7 @@ export class VersionSet {
       this.manifest = manifest;
     });
     if (old === undefined) return;
+    this.onCommit?.();
     old.close();
     this.removeFile(this.path("manifest", old.number));
   }
@@ -138,6 +164,7 @@ export class VersionSet {
       manifest.append({ ...edit, nextFileNumber: this.state.nextFileNumber })
     );
     this.state.apply(edit);
+    this.onCommit?.();
     this.showTables(edit);
     for (const number of edit.removeLogs ?? []) {
       this.removeFile(this.path("log", number));
@@ -184,13 +211,7 @@ export class VersionSet {
   }
 
   private makeVersion(): Version {
-    const levels: Table[][] = [];
-    for (const { level, table } of this.state.tables.values()) {
-      while (levels.length <= level) levels.push([]);
-      const reader = this.tables.get(table.number);
-      if (reader !== undefined) levels[level].push(reader);
-    }
-    return new Version(levels);
+    return versionOf(this.state, this.tables);
   }
 
   /** Removes a file that no version names. */

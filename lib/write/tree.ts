@@ -18,7 +18,7 @@
  * @module
  */
 import { type MaintainedTree, Maintenance } from "../compaction/maintenance.ts";
-import { Found, PUT } from "../cursor.ts";
+import { Found } from "../cursor.ts";
 import { VarveError } from "../errors.ts";
 import {
   type ArenaPool,
@@ -28,6 +28,8 @@ import {
 } from "../memtable/memtable.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { lookUp, type View } from "../read/view.ts";
+import type { ShareHandle } from "../share/handle.ts";
+import { Publisher } from "../share/publisher.ts";
 import { Results } from "../runtime/results.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { TableMeta } from "../sstable/meta.ts";
@@ -103,6 +105,8 @@ export class Tree implements MaintainedTree, PressureSource {
   private log: LogWriter;
   private readonly snapshots = new Map<number, number>();
   private cachedView: View | undefined;
+  private sharing: Publisher | undefined;
+  private stopLeaseChecks: (() => void) | undefined;
   /** Whether the tree was closed. */
   isClosed = false;
 
@@ -173,11 +177,82 @@ export class Tree implements MaintainedTree, PressureSource {
   get snapshotCount(): number {
     let count = 0;
     for (const users of this.snapshots.values()) count += users;
-    return count;
+    return count + (this.sharing?.snapshotCount ?? 0);
   }
 
   snapshotSequences(): number[] {
-    return [...this.snapshots.keys()].sort((a, b) => a - b);
+    return this.readersBefore(this.lastSequence);
+  }
+
+  /** What somebody may still read at that is older than `sequence`, or has a snapshot of, ascending. */
+  private readersBefore(sequence: number): number[] {
+    const sequences = new Set(this.snapshots.keys());
+    if (this.sharing !== undefined) {
+      for (const own of this.sharing.snapshots()) sequences.add(own);
+      const { published } = this.sharing;
+      if (published < sequence) sequences.add(published);
+    }
+    return [...sequences].sort((a, b) => a - b);
+  }
+
+  // Reader threads.
+
+  /** Makes the database readable by other threads; see share/. */
+  share(leaseSeconds: number): ShareHandle {
+    if (this.sharing === undefined) {
+      this.sharing = new Publisher({
+        directory: this.versions.directory,
+        pool: this.pool,
+        memtables: [...this.waiting, this.active],
+        maxFrozenMemtables: this.options.maxFrozenMemtables,
+        blockCacheSize: this.options.blockCacheSize,
+        leaseSeconds,
+      });
+      this.versions.onCommit = () => this.showReaders();
+      this.showReaders();
+      this.stopLeaseChecks = this.runtime.every(
+        this.sharing.checkMilliseconds,
+        () => this.checkLeases(),
+      );
+    }
+    return this.sharing.handle;
+  }
+
+  /** Shows reader threads what changed. To be called before what it makes superfluous goes. */
+  private showReaders(): void {
+    this.sharing?.show({
+      memtables: [...this.waiting, this.active],
+      lastSequence: this.lastSequence,
+      manifest: this.versions.manifestPlace,
+    });
+  }
+
+  private checkLeases(): void {
+    if (this.sharing?.checkLeases()) this.maintenance.snapshotClosed();
+  }
+
+  /** Shows reader threads the last write; returns whether it must be held back. */
+  private isHeldBack(sharing: Publisher): boolean {
+    const shown = sharing.wrote(this.lastSequence);
+    if (shown === undefined) this.showReaders();
+    return shown === false;
+  }
+
+  /** Delays an acknowledgement until reader threads see the write: until its memtable, which they cannot see, is a table. */
+  private async whenShown(
+    acknowledged: Promise<void>,
+    sharing: Publisher,
+    sequence: number,
+  ): Promise<void> {
+    await acknowledged;
+    while (sharing.published < sequence && !this.isClosed) {
+      const isHidden = this.pool.placeOf(this.active.arena) === undefined;
+      if (isHidden && !this.active.isEmpty) {
+        const failure = this.freeze(0);
+        if (failure !== undefined && failure.code !== "BUSY") throw failure;
+      }
+      await this.maintenance.frozenAtMost(0);
+    }
   }
 
   // Writes.
@@ -234,7 +309,7 @@ export class Tree implements MaintainedTree, PressureSource {
   private addRange(start: Uint8Array, end: Uint8Array): void {
     const sequence = this.lastSequence + 1;
     this.log.appendRange(sequence, start, end);
-    this.active.addRange(sequence, start, end, this.snapshotSequences());
+    this.active.addRange(sequence, start, end, this.readersBefore(sequence));
     this.lastSequence = sequence;
     this.userBytes += start.length + end.length;
   }
@@ -268,6 +343,19 @@ export class Tree implements MaintainedTree, PressureSource {
   }
 
   private acknowledge(durability: Durability, bytes: number): Promise<void> {
+    const { sharing } = this;
+    if (sharing === undefined) return this.acknowledgeHere(durability, bytes);
+    const isHeldBack = this.isHeldBack(sharing);
+    const acknowledged = this.acknowledgeHere(durability, bytes);
+    return isHeldBack
+      ? this.whenShown(acknowledged, sharing, this.lastSequence)
+      : acknowledged;
+  }
+
+  private acknowledgeHere(
+    durability: Durability,
+    bytes: number,
+  ): Promise<void> {
     const acknowledged = this.commits.acknowledge(durability);
     const { backpressure } = this;
     return backpressure.isOn
@@ -307,6 +395,7 @@ export class Tree implements MaintainedTree, PressureSource {
     const empty = this.active;
     this.active = new Memtable(empty.firstLog, this.pool, room);
     this.cachedView = undefined;
+    this.showReaders();
     empty.release();
   }
 
@@ -327,6 +416,7 @@ export class Tree implements MaintainedTree, PressureSource {
     this.isLogChangeDue = true;
     this.active = fresh;
     this.cachedView = undefined;
+    this.showReaders();
     if (!this.commits.isSyncing) this.changeLogIfDue();
     this.maintenance.scheduleFlush();
     this.backpressure.update();
@@ -406,8 +496,9 @@ export class Tree implements MaintainedTree, PressureSource {
     });
     const flushed = this.waiting.shift();
     this.frozenBytes -= flushed?.bytes ?? 0;
-    flushed?.release();
     this.cachedView = undefined;
+    this.showReaders();
+    flushed?.release();
     this.backpressure.update();
   }
 
@@ -434,6 +525,8 @@ export class Tree implements MaintainedTree, PressureSource {
   /** Ends everything: what was accepted is durable and acknowledged afterwards. */
   async close(): Promise<void> {
     this.isClosed = true;
+    this.stopLeaseChecks?.();
+    this.sharing?.close();
     let failure: unknown;
     try {
       if (this.health.failure === undefined) await this.closeLog();
@@ -482,12 +575,3 @@ export class Tree implements MaintainedTree, PressureSource {
 
 /** The most arena that one write may take: a batch is one piece of one memtable. */
 const ROOM_MAX = 1.5 * 1024 * 1024 * 1024;
-
-/** The value of a found entry, as a copy of its own; `undefined` for absence. */
-export function valueOf(
-  found: Found,
-  results: Results,
-): Uint8Array | undefined {
-  if (found.sequence === 0 || found.kind !== PUT) return undefined;
-  return results.copy(found.value, found.start, found.end);
-}
