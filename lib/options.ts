@@ -9,7 +9,7 @@ import type { Durability } from "./types.ts";
 
 /** How the tree is kept in shape. */
 export interface CompactionOptions {
-  /** Default `"size-tiered"`. `"leveled"` is accepted and, for now, compacts by size too. */
+  /** Which tables are merged. Default `"size-tiered"`, which writes least; `"leveled"` reads fewest tables and takes least room. */
   readonly strategy?: "size-tiered" | "leveled";
   /**
    * Where flushes and compactions run. Default `"worker"`; for now that runs
