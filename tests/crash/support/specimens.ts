@@ -140,8 +140,10 @@ async function deadProcess(): Promise<Specimen> {
   const db = await openIn(files, OPTIONS);
   await writeTables(db);
   await db.minorCompact();
-  await db.put(keyOf(4), "in a table of its own");
-  await db.flush();
+  for (const i of [4, 5]) {
+    await db.put(keyOf(i), "in a table of its own");
+    await db.flush();
+  }
   files.onOperation = refuseTables;
   // Two memtables fill, and so two logs are sealed; the write for which there
   // was no room is the first of the newest log.
