@@ -17,22 +17,31 @@
  *
  * @module
  */
+export { attach } from "./lib/attach.ts";
 export { open } from "./lib/open.ts";
 export { Db } from "./lib/db.ts";
+export { ReadonlyDb } from "./lib/readonly_db.ts";
+export type { ShareHandle, ShareOptions } from "./lib/share/handle.ts";
 export { Snapshot } from "./lib/snapshot.ts";
 export { Scan, ScanIterator } from "./lib/read/scan.ts";
 export { Batch, type Input } from "./lib/write/batch.ts";
 export { bytes, type Codec, json, utf8 } from "./lib/codecs.ts";
 export { type ErrorCode, VarveError } from "./lib/errors.ts";
-export type { CompactionOptions, Options } from "./lib/options.ts";
+export type { Codecs, CompactionOptions, Options } from "./lib/options.ts";
 export type {
   Bytes,
+  CompactionEvent,
   Durability,
+  ErrorEvent,
+  FlushEvent,
   JobStats,
   KeyRange,
   LevelStats,
   Operation,
   ScanOptions,
+  StallEvent,
   Stats,
+  TreeEvent,
+  WorkerEvent,
   WriteOptions,
 } from "./lib/types.ts";

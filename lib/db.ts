@@ -11,7 +11,13 @@ import { checkRangeNames, Reader } from "./reader.ts";
 import type { Lock } from "./runtime/runtime.ts";
 import { Snapshot } from "./snapshot.ts";
 import type { TableContext } from "./sstable/table.ts";
+import {
+  leaseSecondsOf,
+  type ShareHandle,
+  type ShareOptions,
+} from "./share/handle.ts";
 import { makeStats } from "./stats.ts";
+import { TreeSource } from "./tree_source.ts";
 import type {
   Durability,
   KeyRange,
@@ -76,7 +82,11 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     lock: Lock,
   ) {
     this.#tree = tree;
-    this.#reader = new Reader(tree, configuration.keys, configuration.values);
+    this.#reader = new Reader(
+      new TreeSource(tree),
+      configuration.keys,
+      configuration.values,
+    );
     this.#context = context;
     this.#lock = lock;
     this.#durability = configuration.options.durability;
@@ -97,7 +107,7 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
    */
   get(key: Input<K>): V | undefined {
     this.#reader.checkOpen();
-    return this.#reader.get(key, this.#tree.lastSequence);
+    return this.#reader.get(key);
   }
 
   /** The values of keys, in their order, all as of one moment. */
@@ -105,13 +115,13 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     this.#reader.checkOpen();
     // All keys first: what yields them may write.
     const all = this.#reader.listOf(keys);
-    return this.#reader.getMany(all, this.#tree.lastSequence);
+    return this.#reader.getMany(all);
   }
 
   /** Whether a key has a value. Costs what `get` costs, less the copy. */
   has(key: Input<K>): boolean {
     this.#reader.checkOpen();
-    return this.#reader.has(key, this.#tree.lastSequence);
+    return this.#reader.has(key);
   }
 
   /**
@@ -123,16 +133,31 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
    */
   scan(options?: ScanOptions<Input<K>>): Scan<K, V> {
     this.#reader.checkOpen();
-    return this.#reader.scan(
-      options as ScanOptions<never>,
-      this.#tree.lastSequence,
-    );
+    return this.#reader.scan(options as ScanOptions<never>);
   }
 
   /** The database as it is now, for as long as the snapshot is open; see {@linkcode Snapshot}. */
   snapshot(): Snapshot<K, V> {
     this.#reader.checkOpen();
     return new Snapshot(this.#reader);
+  }
+
+  /**
+   * Makes the database readable by other workers of the process: post the
+   * handle to them, as often as needed, and pass it to {@linkcode attach}
+   * there. They see every write acknowledged before they look.
+   *
+   * The first call sets aside memory for the memtables to come, of which only
+   * what is used becomes real. Before it, sharing costs nothing; afterwards a
+   * store for each write. A write that takes more than the write buffer is
+   * acknowledged when it is in a table.
+   *
+   * @param options See {@linkcode ShareOptions}; those of the first call count.
+   * @throws `INVALID_ARGUMENT` for a bad option.
+   */
+  share(options?: ShareOptions): ShareHandle {
+    this.#reader.checkOpen();
+    return this.#tree.share(leaseSecondsOf(options));
   }
 
   // Writes.
@@ -336,6 +361,26 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
   /** Closes the database: `await using db = await open(path)`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /**
+   * Tells what happens behind the program's back: events of type `flush`,
+   * `compaction`, `stall`, `worker` and `error`, each a `CustomEvent` whose
+   * `detail` is the {@linkcode TreeEvent} of that type.
+   *
+   * @example
+   * ```ts
+   * import { open, type StallEvent } from "@varve/db";
+   *
+   * await using db = await open("./data");
+   * db.events.addEventListener("stall", (event) => {
+   *   const { begins, reason } = (event as CustomEvent<StallEvent>).detail;
+   *   console.log(begins ? `writes wait for a ${reason}` : "writes go on");
+   * });
+   * ```
+   */
+  get events(): EventTarget {
+    return this.#tree.events;
   }
 
   /** An empty batch with the codecs of this database. */

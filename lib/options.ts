@@ -9,12 +9,14 @@ import type { Durability } from "./types.ts";
 
 /** How the tree is kept in shape. */
 export interface CompactionOptions {
-  /** Default `"size-tiered"`. `"leveled"` is accepted and, for now, compacts by size too. */
+  /** Default `"size-tiered"`: writes least. `"leveled"`: reads and space cost least. See docs/PERFORMANCE.md. */
   readonly strategy?: "size-tiered" | "leveled";
   /**
-   * Where flushes and compactions run. Default `"worker"`; for now that runs
-   * inline, in slices between the program's own work, and `stats()` says so.
-   * `"off"`: full memtables are still flushed, only the explicit calls compact.
+   * Where flushes and compactions run. Default `"worker"`: on a thread of
+   * their own; where none can be started, inline, and `stats()` says so.
+   * `"inline"`: on the program's thread, in slices between its own work.
+   * `"off"`: full memtables are still flushed, inline; only the explicit calls
+   * compact.
    */
   readonly background?: "worker" | "inline" | "off";
   /** Tables of like size that make a minor compaction. Default 4; 2 .. 64. */
@@ -37,12 +39,16 @@ export interface CompactionOptions {
   readonly tombstoneRangeDrop?: boolean;
 }
 
-/** How a database is opened. Everything has a default. */
-export interface Options<K = Uint8Array, V = Uint8Array> {
+/** How keys and values are made of bytes, and bytes of them. */
+export interface Codecs<K = Uint8Array, V = Uint8Array> {
   /** The codec of keys. Default: bytes. It must be `ordered`. */
   readonly keys?: Codec<K>;
   /** The codec of values. Default: bytes. */
   readonly values?: Codec<V>;
+}
+
+/** How a database is opened. Everything has a default. */
+export interface Options<K = Uint8Array, V = Uint8Array> extends Codecs<K, V> {
   /** When a write is acknowledged. Default `"sync"`. */
   readonly durability?: Durability;
   /** Whether a missing database is made. Default true. */
@@ -61,6 +67,8 @@ export interface Options<K = Uint8Array, V = Uint8Array> {
   readonly bloomBitsPerKey?: number;
   /** How the tree is kept in shape. */
   readonly compaction?: CompactionOptions;
+  /** Where the worker's module is, for programs in which it is not found by itself: an absolute URL of `lib/worker.ts`, or of what a bundler made of it. */
+  readonly workerUrl?: string | URL;
 }
 
 /** Compaction options with every default filled in. */
@@ -86,6 +94,8 @@ export interface ResolvedOptions {
   readonly bloomBitsPerKey: number;
   /** See {@linkcode CompactionOptions}. */
   readonly compaction: ResolvedCompaction;
+  /** See {@linkcode Options}. */
+  readonly workerUrl: string | undefined;
 }
 
 /** The longest key, in bytes. */
@@ -182,6 +192,15 @@ class Reader {
     return value as number;
   }
 
+  url(name: string): string | undefined {
+    const value = this.take(name);
+    if (value === undefined) return undefined;
+    const isUrl = value instanceof URL ||
+      typeof value === "string" && URL.canParse(value);
+    if (!isUrl) refuse(this.path + name, value, "an absolute URL");
+    return String(value);
+  }
+
   end(): void {
     for (const name of this.unread) {
       refuse(this.path + name, this.source[name], "no such option");
@@ -222,24 +241,20 @@ function checkCodec(name: string, codec: unknown): void {
 }
 
 /** Options checked and filled in. */
-export interface Configuration<K, V> {
+export interface Configuration<K, V> extends ResolvedCodecs<K, V> {
   /** The engine's options. */
   readonly options: ResolvedOptions;
+}
+
+/** The codecs, checked. */
+export interface ResolvedCodecs<K, V> {
   /** The codec of keys; `undefined` for bytes. */
   readonly keys: Codec<K> | undefined;
   /** The codec of values; `undefined` for bytes. */
   readonly values: Codec<V> | undefined;
 }
 
-/**
- * Checks options and fills in defaults.
- *
- * @throws `INVALID_CONFIG`, naming the option, the value and what is accepted.
- */
-export function resolveOptions<K, V>(
-  source: Options<K, V> | undefined,
-): Configuration<K, V> {
-  const reader = new Reader(source, "");
+function takeCodecs<K, V>(reader: Reader): ResolvedCodecs<K, V> {
   const keys = reader.take("keys") as Codec<K> | undefined;
   const values = reader.take("values") as Codec<V> | undefined;
   if (keys !== undefined) {
@@ -253,6 +268,33 @@ export function resolveOptions<K, V>(
     }
   }
   if (values !== undefined) checkCodec("values", values);
+  const isBytes = (codec: unknown) => codec === bytes;
+  return {
+    keys: isBytes(keys) ? undefined : keys,
+    values: isBytes(values) ? undefined : values,
+  };
+}
+
+/** Checks codecs alone; see {@linkcode resolveOptions}. */
+export function resolveCodecs<K, V>(
+  source: Codecs<K, V> | undefined,
+): ResolvedCodecs<K, V> {
+  const reader = new Reader(source, "");
+  const codecs = takeCodecs<K, V>(reader);
+  reader.end();
+  return codecs;
+}
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws `INVALID_CONFIG`, naming the option, the value and what is accepted.
+ */
+export function resolveOptions<K, V>(
+  source: Options<K, V> | undefined,
+): Configuration<K, V> {
+  const reader = new Reader(source, "");
+  const codecs = takeCodecs<K, V>(reader);
   const options: ResolvedOptions = {
     durability: reader.choice("durability", ["sync", "buffered"]),
     createIfMissing: reader.boolean("createIfMissing", true),
@@ -263,12 +305,8 @@ export function resolveOptions<K, V>(
     blockCacheSize: reader.whole("blockCacheSize", 64 * MIB, 0, 64 * GIB),
     bloomBitsPerKey: reader.whole("bloomBitsPerKey", 10, 0, 32),
     compaction: resolveCompaction(reader.take("compaction")),
+    workerUrl: reader.url("workerUrl"),
   };
   reader.end();
-  const isBytes = (codec: unknown) => codec === bytes;
-  return {
-    options,
-    keys: isBytes(keys) ? undefined : keys,
-    values: isBytes(values) ? undefined : values,
-  };
+  return { options, ...codecs };
 }

@@ -1,21 +1,14 @@
 /**
- * Reads at a given sequence: what the handle and its snapshots share.
+ * Reads as programs ask for them: what handles and snapshots share.
  *
  * @module
  */
 import { type Codec, utf8 as utf8Codec } from "./codecs.ts";
-import { type Cursor, type Found, PUT } from "./cursor.ts";
 import { copyBytes, encodeUtf8Into } from "./encoding/bytes.ts";
-import { VarveError } from "./errors.ts";
-import type { Fragment } from "./memtable/range_tombstones.ts";
-import { isEmptyRange, type LooseRange, resolveBounds } from "./read/bounds.ts";
-import { MergingCursor } from "./read/merging_cursor.ts";
-import { RangeCover } from "./read/range_cover.ts";
+import { type LooseRange, resolveBounds } from "./read/bounds.ts";
 import { Scan, type ScanHost } from "./read/scan.ts";
-import { releaseView, retainView, type View } from "./read/view.ts";
-import { type Bounds, VisibleRows } from "./read/visible.ts";
-import { TableCursor } from "./sstable/cursor.ts";
-import { mayOverlap } from "./sstable/meta.ts";
+import type { Pin, ReadSource } from "./read/source.ts";
+import type { Bounds } from "./read/visible.ts";
 import type { ScanOptions } from "./types.ts";
 import {
   bytesOf,
@@ -24,9 +17,6 @@ import {
   describe,
   invalid,
 } from "./write/arguments.ts";
-import { type Tree, valueOf } from "./write/tree.ts";
-
-const NO_BYTES = new Uint8Array(0);
 
 /** Whether a string can be encoded without asking the codec, which refuses lone surrogates. */
 function isPlain(text: string, codec: unknown): boolean {
@@ -35,8 +25,8 @@ function isPlain(text: string, codec: unknown): boolean {
 
 /** Reads of one database. */
 export class Reader<K, V> {
-  /** The tree that is read. */
-  readonly tree: Tree;
+  /** What is read. */
+  readonly source: ReadSource;
   /** The codec of keys; undefined for bytes. */
   readonly keys: Codec<K> | undefined;
   /** The codec of values; undefined for bytes. */
@@ -53,13 +43,13 @@ export class Reader<K, V> {
   readonly hasForeignCodec: boolean;
   private readonly host: ScanHost;
 
-  /** Reads of `tree`. */
+  /** Reads of `source`. */
   constructor(
-    tree: Tree,
+    source: ReadSource,
     keys: Codec<K> | undefined,
     values: Codec<V> | undefined,
   ) {
-    this.tree = tree;
+    this.source = source;
     this.keys = keys;
     this.values = values;
     const isOurs = (codec: unknown) =>
@@ -67,16 +57,14 @@ export class Reader<K, V> {
     this.hasForeignCodec = !isOurs(keys) || !isOurs(values);
     this.host = {
       checkOpen: () => this.checkOpen(),
-      pause: () => tree.runtime.pause(),
-      now: () => tree.runtime.monotonicClock(),
+      pause: () => source.runtime.pause(),
+      now: () => source.runtime.monotonicClock(),
     };
   }
 
   /** Throws `CLOSED` if the database is closed. */
   checkOpen(): void {
-    if (this.tree.isClosed) {
-      throw new VarveError("CLOSED", "the database is closed");
-    }
+    this.source.checkOpen();
   }
 
   /** The bytes of a key, good until the next call, with their length in {@linkcode Reader.keyLength}. */
@@ -109,14 +97,10 @@ export class Reader<K, V> {
     return bytes;
   }
 
-  private find(key: unknown, sequence: number): Found {
+  /** The value of a key at the moment of `pin`, or now. */
+  get(key: unknown, pin?: Pin): V | undefined {
     const bytes = this.key(key);
-    return this.tree.find(bytes, this.keyLength, sequence);
-  }
-
-  /** The value of a key at `sequence`. */
-  get(key: unknown, sequence: number): V | undefined {
-    const value = valueOf(this.find(key, sequence), this.tree.results);
+    const value = this.source.value(bytes, this.keyLength, pin);
     if (value === undefined) return undefined;
     // Without a codec, V is Uint8Array.
     return this.values === undefined ? value as V : this.values.decode(value);
@@ -130,15 +114,15 @@ export class Reader<K, V> {
     return [...keys as Iterable<unknown>];
   }
 
-  /** The values of keys at `sequence`. */
-  getMany(keys: readonly unknown[], sequence: number): (V | undefined)[] {
-    return keys.map((key) => this.get(key, sequence));
+  /** The values of keys at the moment of `pin`, or now. */
+  getMany(keys: readonly unknown[], pin?: Pin): (V | undefined)[] {
+    return keys.map((key) => this.get(key, pin));
   }
 
-  /** Whether a key has a value at `sequence`. */
-  has(key: unknown, sequence: number): boolean {
-    const found = this.find(key, sequence);
-    return found.sequence > 0 && found.kind === PUT;
+  /** Whether a key has a value at the moment of `pin`, or now. */
+  has(key: unknown, pin?: Pin): boolean {
+    const bytes = this.key(key);
+    return this.source.has(bytes, this.keyLength, pin);
   }
 
   /** The bounds of a range, as copies. */
@@ -157,62 +141,23 @@ export class Reader<K, V> {
     );
   }
 
-  /** A scan at `sequence`. */
-  scan(options: ScanOptions<never> | undefined, sequence: number): Scan<K, V> {
+  /** A scan of the moment of `pin`, or of now. */
+  scan(options: ScanOptions<never> | undefined, pin?: Pin): Scan<K, V> {
     const { reverse = false, limit = Infinity, ...range } = checkScanOptions(
       options,
     );
-    const bounds = this.bounds(range);
-    const view = this.tree.view();
-    retainView(view);
-    try {
-      const rows = this.rows(view, bounds, sequence, reverse);
-      this.openScans++;
-      return new Scan(this.host, {
-        rows,
-        limit,
-        keys: this.keys,
-        values: this.values,
-        release: () => {
-          this.openScans--;
-          rows.close();
-          releaseView(view);
-        },
-      });
-    } catch (error) {
-      releaseView(view);
-      throw error;
-    }
-  }
-
-  private rows(
-    view: View,
-    bounds: Bounds,
-    sequence: number,
-    reverse: boolean,
-  ): VisibleRows {
-    const cursors: Cursor[] = [];
-    const fragments: (readonly Fragment[])[] = [];
-    if (!isEmptyRange(bounds)) {
-      for (const memtable of view.memtables) {
-        if (memtable.entries > 0) cursors.push(memtable.cursor());
-        if (memtable.rangeTombstones > 0) fragments.push(memtable.fragments());
-      }
-      const { start = NO_BYTES, end = NO_BYTES } = bounds;
-      for (const table of view.version.tables) {
-        if (!mayOverlap(table.meta, start, end)) continue;
-        if (table.meta.entries > 0) cursors.push(new TableCursor(table, false));
-        if (table.meta.rangeTombstones > 0) fragments.push(table.fragments());
-      }
-    }
-    return new VisibleRows(
-      new MergingCursor(cursors, reverse),
-      new RangeCover(fragments, sequence),
-      sequence,
-      bounds,
-      reverse,
-      this.tree.results,
-    );
+    const rows = this.source.rows(this.bounds(range), reverse, pin);
+    this.openScans++;
+    return new Scan(this.host, {
+      rows,
+      limit,
+      keys: this.keys,
+      values: this.values,
+      release: () => {
+        this.openScans--;
+        rows.close();
+      },
+    });
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { VarveError } from "./errors.ts";
 import type { Scan } from "./read/scan.ts";
+import type { Pin } from "./read/source.ts";
 import type { Reader } from "./reader.ts";
 import type { ScanOptions } from "./types.ts";
 import type { Input } from "./write/batch.ts";
@@ -28,7 +29,7 @@ import type { Input } from "./write/batch.ts";
  */
 export class Snapshot<K = Uint8Array, V = Uint8Array> implements Disposable {
   readonly #reader: Reader<K, V>;
-  readonly #sequence: number;
+  readonly #pin: Pin;
   #isClosed = false;
 
   /**
@@ -38,7 +39,7 @@ export class Snapshot<K = Uint8Array, V = Uint8Array> implements Disposable {
    */
   constructor(reader: Reader<K, V>) {
     this.#reader = reader;
-    this.#sequence = reader.tree.takeSnapshot();
+    this.#pin = reader.source.pin();
   }
 
   #checkOpen(): void {
@@ -51,32 +52,32 @@ export class Snapshot<K = Uint8Array, V = Uint8Array> implements Disposable {
   /** The value of a key; `undefined` if it had none. */
   get(key: Input<K>): V | undefined {
     this.#checkOpen();
-    return this.#reader.get(key, this.#sequence);
+    return this.#reader.get(key, this.#pin);
   }
 
   /** The values of keys, in their order. */
   getMany(keys: Iterable<Input<K>>): (V | undefined)[] {
     this.#checkOpen();
-    return this.#reader.getMany(this.#reader.listOf(keys), this.#sequence);
+    return this.#reader.getMany(this.#reader.listOf(keys), this.#pin);
   }
 
   /** Whether a key had a value. */
   has(key: Input<K>): boolean {
     this.#checkOpen();
-    return this.#reader.has(key, this.#sequence);
+    return this.#reader.has(key, this.#pin);
   }
 
   /** A lazy walk over the entries. It may outlive the snapshot. */
   scan(options?: ScanOptions<Input<K>>): Scan<K, V> {
     this.#checkOpen();
-    return this.#reader.scan(options as ScanOptions<never>, this.#sequence);
+    return this.#reader.scan(options as ScanOptions<never>, this.#pin);
   }
 
   /** Lets go of the moment. Twice is harmless. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#reader.tree.dropSnapshot(this.#sequence);
+    this.#reader.source.unpin(this.#pin);
   }
 
   /** Lets go of the moment. */

@@ -12,13 +12,9 @@
 import { copyBytes } from "../encoding/bytes.ts";
 import type { Cursor, EntryKind, Found } from "../cursor.ts";
 import { type Fragment, RangeTombstones } from "./range_tombstones.ts";
-import {
-  ARENA_OVERHEAD,
-  entryRoom,
-  rangeRoom,
-  SkipList,
-  SkipListCursor,
-} from "./skiplist.ts";
+import { ARENA_OVERHEAD, entryRoom, rangeRoom } from "./arena.ts";
+import { ArenaCursor } from "./arena_cursor.ts";
+import { SkipList } from "./skiplist.ts";
 
 export { entryRoom, rangeRoom };
 
@@ -27,11 +23,32 @@ function arenaSize(room: number): number {
   return Math.ceil((room + ARENA_OVERHEAD) / 4) * 4;
 }
 
-/** Arenas of one size, kept for the next memtable: a fresh one costs a page fault for every 4 KiB. */
+/** The place of a memtable's arena among those that other threads were given. */
+export interface SharedPlace {
+  /** The place of the arena. */
+  readonly arena: number;
+  /** Which memtable the arena holds: raised before it is filled anew. */
+  readonly use: number;
+}
+
+/**
+ * Arenas of one size, kept for the next memtable: a fresh one costs a page
+ * fault for every 4 KiB.
+ *
+ * Once {@linkcode ArenaPool.share} was called, the arenas that other threads
+ * were given are handed out first, the one that came back last before others:
+ * its pages are there. Only when none is free, or none is large enough, a
+ * memtable gets one that other threads cannot see.
+ */
 export class ArenaPool {
   private readonly size: number;
   private readonly spare: SharedArrayBuffer[] = [];
   private readonly most: number;
+  private readonly shared = new Map<SharedArrayBuffer, number>();
+  /** Where the uses of shared arenas are, from `firstUse` on. */
+  private uses: Int32Array = new Int32Array(0);
+  private firstUse = 0;
+  private lastUse = 0;
 
   /** Keeps at most `most` arenas for memtables of `size` bytes. */
   constructor(size: number, most: number) {
@@ -41,22 +58,90 @@ export class ArenaPool {
 
   /** An arena with room for `room` bytes of entries, and the usual size at least. */
   take(room: number): SharedArrayBuffer {
-    if (arenaSize(room) > this.size) {
-      return new SharedArrayBuffer(arenaSize(room));
+    const size = Math.max(this.size, arenaSize(room));
+    const { spare } = this;
+    let at = spare.findLastIndex((arena) => arena.byteLength === size);
+    if (at < 0) at = spare.findIndex((arena) => arena.byteLength >= size);
+    if (at < 0) return new SharedArrayBuffer(size);
+    const [arena] = spare.splice(at, 1);
+    this.use(arena);
+    return arena;
+  }
+
+  /** Tells other threads that the arena holds another memtable from now on. */
+  private use(arena: SharedArrayBuffer): void {
+    const place = this.shared.get(arena);
+    if (place === undefined) return;
+    const word = this.firstUse + place;
+    Atomics.store(this.uses, word, ++this.lastUse);
+    Atomics.load(this.uses, word); // Keeps what is stored in the arena behind the store above.
+  }
+
+  /**
+   * Makes the set of arenas that other threads are given: those of
+   * `memtables`, the spare ones, and `fresh` new ones.
+   */
+  makeShared(
+    memtables: readonly Memtable[],
+    fresh: number,
+  ): SharedArrayBuffer[] {
+    const arenas = memtables.map((memtable) => memtable.arena);
+    for (let i = 0; i < fresh; i++) {
+      this.spare.unshift(new SharedArrayBuffer(this.size));
     }
-    return this.spare.pop() ?? new SharedArrayBuffer(this.size);
+    arenas.push(...this.spare);
+    arenas.forEach((arena, place) => this.shared.set(arena, place));
+    return arenas;
+  }
+
+  /** Says in `uses`, from `firstUse` on, which memtable each shared arena holds. */
+  tellUses(uses: Int32Array, firstUse: number): void {
+    this.uses = uses;
+    this.firstUse = firstUse;
+    for (const arena of this.shared.keys()) this.use(arena);
+  }
+
+  /** Where other threads find the arena; `undefined` if they cannot. */
+  placeOf(arena: SharedArrayBuffer): SharedPlace | undefined {
+    const place = this.shared.get(arena);
+    if (place === undefined) return undefined;
+    return { arena: place, use: this.uses[this.firstUse + place] };
   }
 
   /** Gives an arena back. Nobody may read it any more. */
   give(arena: SharedArrayBuffer): void {
-    if (arena.byteLength === this.size && this.spare.length < this.most) {
-      this.spare.push(arena);
-    }
+    const isKept = this.shared.size > 0
+      ? this.shared.has(arena)
+      : arena.byteLength === this.size && this.spare.length < this.most;
+    if (isKept) this.spare.push(arena);
   }
 }
 
+/** A memtable as reads see it. */
+export interface ReadableMemtable {
+  /** Point entries, every version counted. */
+  readonly entries: number;
+  /** More than 0 if there are range tombstones. */
+  readonly rangeTombstones: number;
+  /** Offers what the memtable knows of a key to a reader at `sequence`. */
+  get(
+    key: Uint8Array,
+    keyLength: number,
+    sequence: number,
+    found: Found,
+  ): void;
+  /** The range tombstones as of now. */
+  fragments(): readonly Fragment[];
+  /** A cursor over the point entries. */
+  cursor(): Cursor;
+  /** Counts one more reader. */
+  retain(): void;
+  /** Counts one less. */
+  release(): void;
+}
+
 /** A memtable. */
-export class Memtable {
+export class Memtable implements ReadableMemtable {
   /** The number of the first log that holds any of its entries. It rises only while there are none. */
   firstLog: number;
   private readonly pool: ArenaPool;
@@ -77,6 +162,11 @@ export class Memtable {
     this.firstLog = firstLog;
     this.pool = pool;
     this.list = new SkipList(pool.take(room));
+  }
+
+  /** The memory that its entries lie in, for a SharedMemtable. */
+  get arena(): SharedArrayBuffer {
+    return this.list.arena;
   }
 
   /** Bytes of arena in use by entries. */
@@ -167,7 +257,7 @@ export class Memtable {
 
   /** A cursor over the point entries. */
   cursor(): Cursor {
-    const cursor = new SkipListCursor(this.list);
+    const cursor = new ArenaCursor(this.list);
     cursor.newest = this.newest;
     return cursor;
   }

@@ -10,7 +10,8 @@
  */
 import type { Codec } from "../codecs.ts";
 import { VarveError } from "../errors.ts";
-import type { RowParts, VisibleRows } from "./visible.ts";
+import type { Rows } from "./source.ts";
+import type { RowParts } from "./visible.ts";
 
 /** What a scan needs of the database. Internal. */
 export interface ScanHost {
@@ -25,7 +26,7 @@ export interface ScanHost {
 /** What a scan walks over. Internal. */
 export interface ScanSource<K, V> {
   /** The rows. */
-  readonly rows: VisibleRows;
+  readonly rows: Rows;
   /** Lets go of what the rows need. */
   readonly release: () => void;
   /** The most rows. */

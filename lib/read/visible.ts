@@ -8,7 +8,7 @@
  * @module
  */
 import { type Cursor, PUT } from "../cursor.ts";
-import { compareRanges, copyInto } from "../encoding/bytes.ts";
+import { compareRanges, copyInto, keySuccessor } from "../encoding/bytes.ts";
 import type { Results } from "../runtime/results.ts";
 import type { MergingCursor } from "./merging_cursor.ts";
 import type { RangeCover } from "./range_cover.ts";
@@ -27,12 +27,42 @@ export interface Bounds {
 /** After this many hidden entries in a row, going straight to the end of the range tombstone pays. */
 const HIDDEN_RUN = 4;
 
+/** Where a walk stands: behind a key, or before it. */
+export class Place {
+  /** Whether all of the key's entries are passed. */
+  isBehind = false;
+  private key = new Uint8Array(64);
+  private length = -1;
+
+  /** Stands at a key, which is copied. */
+  set(key: Uint8Array, start: number, end: number): void {
+    this.length = end - start;
+    if (this.length > this.key.length) {
+      this.key = new Uint8Array(this.length * 2);
+    }
+    copyInto(this.key, 0, key, start, end);
+  }
+
+  /** The part of `bounds` that is still to come. */
+  rest({ start, end }: Bounds, reverse: boolean): Bounds {
+    if (this.length < 0) return { start, end };
+    const key = this.key.slice(0, this.length);
+    const edge = this.isBehind === reverse ? key : keySuccessor(key);
+    return reverse ? { start, end: edge } : { start: edge, end };
+  }
+}
+
 /** The visible rows of a merge, in its direction. */
 export class VisibleRows {
   /** The row's key; undefined while only values are wanted. */
   key: Uint8Array | undefined;
   /** The row's value; undefined while only keys are wanted. */
   value: Uint8Array | undefined;
+  /** Whether the last call of {@linkcode next} found no row because it had used up its {@linkcode budget}. */
+  isPaused = false;
+  /** The most entries that one call of {@linkcode next} passes in search of a row; 0 for no bound. */
+  budget = 0;
+  private left = 0;
   private readonly merge: MergingCursor;
   private readonly cover: RangeCover;
   private readonly sequence: number;
@@ -75,12 +105,28 @@ export class VisibleRows {
       this.started = true;
       this.start();
     }
+    if (this.budget > 0) this.left = this.budget;
     return this.reverse ? this.nextBackwards() : this.nextForwards();
   }
 
   /** Lets go of the sources. */
   close(): void {
     this.merge.close();
+  }
+
+  /** Notes where the walk stands after a row, or after a pause. */
+  notePlace(place: Place): void {
+    const top = this.isPaused ? this.merge.top : undefined;
+    place.isBehind = top === undefined ||
+      this.isLastKey(top.key, top.keyStart, top.keyEnd);
+    if (place.isBehind || top === undefined) {
+      place.set(this.lastKey, 0, this.lastKeyLength);
+    } else place.set(top.key, top.keyStart, top.keyEnd);
+  }
+
+  /** Whether this call has passed as many entries as it may. */
+  private isSpent(): boolean {
+    return this.isPaused = this.budget > 0 && --this.left < 0;
   }
 
   private start(): void {
@@ -96,6 +142,7 @@ export class VisibleRows {
     const merge = this.merge;
     const end = this.bounds.end;
     for (let top = merge.top; top !== undefined; top = merge.top) {
+      if (this.isSpent()) return false;
       const { key, keyStart, keyEnd } = top;
       if (
         end !== undefined &&
@@ -127,6 +174,7 @@ export class VisibleRows {
     const merge = this.merge;
     const start = this.bounds.start;
     for (let top = merge.top; top !== undefined; top = merge.top) {
+      if (this.isSpent()) return false;
       const { key, keyStart, keyEnd } = top;
       if (
         start !== undefined &&

@@ -17,6 +17,7 @@ import { ioError, ioFailure } from "./errno.ts";
 import { lockedError } from "./lock_file.ts";
 import { parentDirectory } from "./paths.ts";
 import { pause } from "./pause.ts";
+import { every, later } from "./timers.ts";
 import type {
   File,
   FileStatus,
@@ -554,6 +555,9 @@ export function memoryRuntime(
     wallClock: clock,
     monotonicClock: clock,
     pause,
+    sleep: pause, // Its clock need not run while nobody looks at it.
+    later,
+    every,
     slabResults: options.slabResults ?? true,
   };
 }

@@ -19,10 +19,10 @@ const LARGEST_CHUNK = 256 * 1024;
 
 /** A cursor over a table. */
 export class TableCursor extends Cursor {
-  private readonly table: Table;
+  private table: Table;
   private readonly entry = new BlockEntry();
-  private readonly base: number;
-  private readonly blockCount: number;
+  private base = 0;
+  private blockCount = 0;
   private ordinal = -1;
   private block: Block | undefined;
   private at = 0;
@@ -37,15 +37,26 @@ export class TableCursor extends Cursor {
    *
    * @param sequential Whether the whole table will be walked over, so that
    * large chunks pay from the start.
+   * @param lazy Whether {@linkcode TableCursor.use} will name the table before
+   * the first move; it is not opened now.
    */
-  constructor(table: Table, sequential: boolean) {
+  constructor(table: Table, sequential: boolean, lazy = false) {
     super();
     this.table = table;
-    this.base = table.baseSequence;
-    this.blockCount = table.blockCount;
     this.newest = table.meta.newest;
     this.key = new Uint8Array(256);
     this.chunkLength = sequential ? LARGEST_CHUNK : FIRST_CHUNK;
+    if (!lazy) this.use(table);
+  }
+
+  /** Goes over to a table, opening it; stands nowhere until it is moved. */
+  protected use(table: Table): void {
+    this.table = table;
+    this.base = table.baseSequence;
+    this.blockCount = table.blockCount;
+    this.ordinal = -1;
+    this.handles = [];
+    this.leave();
   }
 
   override seekToFirst(): void {

@@ -41,16 +41,18 @@ const VERSION = 1;
 const HEADER_LENGTH = 24;
 const RECORD_HEADER_LENGTH = 12;
 
-/** Whether the header of a record stands at `offset` of a manifest's bytes. */
+/** Whether the header of a record stands at `offset` of a manifest's bytes, which begin at `base` of the file. */
 function isRecordHeader(
   bytes: Uint8Array,
   offset: number,
   number: number,
+  base = 0,
 ): boolean {
   const end = offset + RECORD_HEADER_LENGTH;
   if (end > bytes.length || getU32(bytes, offset + 8) === 0) return false;
   const header = bytes.subarray(offset + 4, end);
-  return getU32(bytes, offset) === checksum(header, placeSeed(number, offset));
+  return getU32(bytes, offset) ===
+    checksum(header, placeSeed(number, base + offset));
 }
 
 /** Appends edits to one manifest. After an error nothing more may be appended. */
@@ -159,7 +161,84 @@ export function readManifest(
       );
     }
   }
+  const overlap = state.overlap();
+  if (overlap !== undefined) {
+    throw corruption(
+      path,
+      offset,
+      "tables that do not overlap within a level",
+      `an edit that ${overlap}`,
+    );
+  }
   return { state, tornBytes: bytes.length - offset, end: offset };
+}
+
+/** Reads a manifest that another thread appends to. */
+export class ManifestFollower {
+  /** The number of the manifest. */
+  readonly number: number;
+  /** What it said up to where it was followed. */
+  readonly state: TreeState = new TreeState();
+  private readonly path: string;
+  private readonly file: File;
+  private end = HEADER_LENGTH;
+
+  /** Opens the manifest and checks its header. */
+  constructor(files: FileSystem, path: string, number: number) {
+    this.number = number;
+    this.path = path;
+    this.file = files.open(path, "read");
+    try {
+      const header = new Uint8Array(HEADER_LENGTH);
+      const read = this.file.readAt(header, 0);
+      checkHeader(header.subarray(0, read), path, number);
+    } catch (error) {
+      this.file.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Applies what was committed up to `end`.
+   *
+   * @throws `CORRUPTION` if there are no whole records up to there; the
+   * follower is of no use then.
+   */
+  follow(end: number): void {
+    const start = this.end;
+    if (end <= start) return;
+    const bytes = new Uint8Array(end - start);
+    const read = this.file.readAt(bytes, start);
+    while (this.end < end) {
+      const misfit = this.applyRecord(bytes.subarray(0, read), start);
+      if (misfit === undefined) continue;
+      throw corruption(
+        this.path,
+        this.end,
+        `whole edits up to ${end}, which was committed`,
+        misfit,
+      );
+    }
+  }
+
+  /** Applies the next record of what was read from `start` on; returns what is wrong with it, if anything is. */
+  private applyRecord(bytes: Uint8Array, start: number): string | undefined {
+    const at = this.end - start;
+    const end = recordEnd(bytes, at, this.number, start);
+    if (end === undefined) return "none here";
+    const edit = decodeEdit(bytes.subarray(at + RECORD_HEADER_LENGTH, end));
+    const misfit = edit === undefined
+      ? "cannot be read"
+      : this.state.apply(edit);
+    if (misfit !== undefined) return `one that ${misfit}`;
+    this.end = start + end;
+    return undefined;
+  }
+
+  /** Closes the file. */
+  close(): void {
+    this.file.close();
+  }
 }
 
 function checkHeader(bytes: Uint8Array, path: string, number: number): void {
@@ -183,11 +262,13 @@ function recordEnd(
   bytes: Uint8Array,
   offset: number,
   number: number,
+  base = 0,
 ): number | undefined {
-  if (!isRecordHeader(bytes, offset, number)) return undefined;
+  if (!isRecordHeader(bytes, offset, number, base)) return undefined;
   const start = offset + RECORD_HEADER_LENGTH;
   const end = start + getU32(bytes, offset + 8);
   if (end > bytes.length) return undefined;
-  const sum = checksum(bytes.subarray(start, end), placeSeed(number, offset));
+  const seed = placeSeed(number, base + offset);
+  const sum = checksum(bytes.subarray(start, end), seed);
   return getU32(bytes, offset + 4) === sum ? end : undefined;
 }

@@ -5,6 +5,9 @@
  * - An edit is durable in the manifest before it shows in {@linkcode
  *   VersionSet.current} and before any file that it makes superfluous goes.
  * - File numbers are given once.
+ * - An edit that does not fit the tree, or makes tables of a level >= 1
+ *   overlap, is refused before anything is written.
+ * - A table that changes its level stays the same object, and its file stays.
  * - After a failed append or sync nothing more is written or removed: the
  *   edit may turn up after a crash, and then every file must still be there.
  *   The caller latches the handle; this class refuses on its own too.
@@ -24,6 +27,20 @@ import { Version } from "./version.ts";
 /** A manifest that outgrows this and twice its first record is written afresh. */
 const ROOMY_MANIFEST = 1024 * 1024;
 
+/** The version that a state describes; `tables` has its tables by number. */
+export function versionOf(
+  state: TreeState,
+  tables: ReadonlyMap<number, Table>,
+): Version {
+  const levels: Table[][] = [];
+  for (const { level, table } of state.tables.values()) {
+    while (levels.length <= level) levels.push([]);
+    const reader = tables.get(table.number);
+    if (reader !== undefined) levels[level].push(reader);
+  }
+  return new Version(levels);
+}
+
 /** The tree's files and their manifest. */
 export class VersionSet {
   /** The directory of the database. */
@@ -36,6 +53,8 @@ export class VersionSet {
   private snapshotLength = 0;
   private failed = false;
   private version: Version;
+  /** Called when an edit is durable, before the files that it makes superfluous go. */
+  onCommit: (() => void) | undefined;
 
   /** The tree of `state`. Nothing is written before {@linkcode install}. */
   constructor(directory: string, state: TreeState, context: TableContext) {
@@ -62,6 +81,15 @@ export class VersionSet {
     return this.version;
   }
 
+  /** The manifest that says all this, and up to where. */
+  get manifestPlace(): { readonly number: number; readonly length: number } {
+    const { manifest } = this;
+    if (manifest === undefined) {
+      throw new VarveError("CLOSED", `${this.directory} has no open manifest`);
+    }
+    return { number: manifest.number, length: manifest.bytes };
+  }
+
   /** Numbers of the logs that a recovery would replay, ascending. */
   get logs(): number[] {
     return [...this.state.logs.keys()].sort((a, b) => a - b);
@@ -76,7 +104,14 @@ export class VersionSet {
 
   /** A file number that was never given. */
   newFileNumber(): number {
-    return this.state.nextFileNumber++;
+    return this.reserveFileNumbers(1);
+  }
+
+  /** The first of `count` file numbers in a row that were never given. */
+  reserveFileNumbers(count: number): number {
+    const first = this.state.nextFileNumber;
+    this.state.nextFileNumber += count;
+    return first;
   }
 
   /** Writes a fresh manifest with `edit` applied and makes CURRENT name it. */
@@ -105,6 +140,7 @@ export class VersionSet {
       this.manifest = manifest;
     });
     if (old === undefined) return;
+    this.onCommit?.();
     old.close();
     this.removeFile(this.path("manifest", old.number));
   }
@@ -112,6 +148,7 @@ export class VersionSet {
   /**
    * Makes an edit durable and then true.
    *
+   * @throws `CORRUPTION` if the edit does not fit; nothing was written then.
    * @throws whatever the manifest's write or sync threw; the tree is as before.
    */
   commit(edit: Edit): void {
@@ -119,13 +156,15 @@ export class VersionSet {
     if (manifest === undefined) {
       throw new VarveError("CLOSED", `${this.directory} has no open manifest`);
     }
-    this.guard(() =>
-      manifest.append({ ...edit, nextFileNumber: this.state.nextFileNumber })
-    );
-    const misfit = this.state.apply(edit);
+    const misfit = this.state.misfit(edit);
     if (misfit !== undefined) {
       throw new VarveError("CORRUPTION", `an edit ${misfit}`);
     }
+    this.guard(() =>
+      manifest.append({ ...edit, nextFileNumber: this.state.nextFileNumber })
+    );
+    this.state.apply(edit);
+    this.onCommit?.();
     this.showTables(edit);
     for (const number of edit.removeLogs ?? []) {
       this.removeFile(this.path("log", number));
@@ -149,13 +188,19 @@ export class VersionSet {
 
   private showTables(edit: Edit): void {
     if (edit.addTables === undefined && edit.removeTables === undefined) return;
+    const moved = new Set<number>();
     for (const { table } of edit.addTables ?? []) {
+      if (this.tables.has(table.number)) {
+        moved.add(table.number);
+        continue;
+      }
       this.tables.set(
         table.number,
         new Table(table, this.path("table", table.number), this.context),
       );
     }
     for (const number of edit.removeTables ?? []) {
+      if (moved.has(number)) continue;
       const table = this.tables.get(number);
       this.tables.delete(number);
       table?.retire(() => this.removeFile(this.path("table", number)));
@@ -166,13 +211,7 @@ export class VersionSet {
   }
 
   private makeVersion(): Version {
-    const levels: Table[][] = [];
-    for (const { level, table } of this.state.tables.values()) {
-      while (levels.length <= level) levels.push([]);
-      const reader = this.tables.get(table.number);
-      if (reader !== undefined) levels[level].push(reader);
-    }
-    return new Version(levels);
+    return versionOf(this.state, this.tables);
   }
 
   /** Removes a file that no version names. */

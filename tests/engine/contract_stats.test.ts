@@ -272,7 +272,11 @@ test(
   LONG,
   () =>
     withDb(async (db) => {
-      assertEquals(db.stats().stalls, { count: 0, seconds: 0 });
+      assertEquals(db.stats().stalls, {
+        count: 0,
+        seconds: 0,
+        refused: 0,
+      });
       const waiting = [];
       for (let i = 0; i < 200; i++) {
         waiting.push(db.put(numbered("k", i), filled(500, i)));

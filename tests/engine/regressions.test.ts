@@ -51,7 +51,7 @@ test("a flush that fails under a writer that never waits: it hung", async () => 
   };
   const writes: Promise<void>[] = [];
   for (let i = 0; i < 200; i++) {
-    writes.push(db.put(`k${i}`, new Uint8Array(500)));
+    writes.push(db.put(`k${i}`, new Uint8Array(100_000)));
   }
   const outcomes = await Promise.allSettled(writes);
   files.onOperation = undefined;

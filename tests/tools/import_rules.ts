@@ -34,22 +34,25 @@ export const TIERS: readonly (readonly string[])[] = [
   ["lib/runtime/"],
   ["lib/wal/", "lib/memtable/", "lib/sstable/", "lib/cache/"],
   ["lib/version/"],
-  ["lib/flush/", "lib/compaction/", "lib/read/"],
+  ["lib/flush/", "lib/compaction/", "lib/read/", "lib/share/"],
   ["lib/write/"],
   [
     "lib/open.ts",
+    "lib/attach.ts",
     "lib/db.ts",
+    "lib/readonly_db.ts",
     "lib/reader.ts",
     "lib/replay.ts",
     "lib/snapshot.ts",
     "lib/stats.ts",
+    "lib/tree_source.ts",
   ],
-  ["mod.ts"],
+  ["mod.ts", "lib/worker.ts"],
 ];
 
 /** Files of `lib/compaction/` that decide and do nothing else. */
 const PURE_FILES =
-  /^lib\/compaction\/(?:strategy|size_tiered|leveled|picker\w*|tombstone_picker|merge_stream|elision|splitting)\.ts$/;
+  /^lib\/compaction\/(?:strategy|size_tiered|leveled|picker\w*|tombstone_picker|merge_stream|elision|splitting|covered)\.ts$/;
 
 const RUNTIME_FOLDER = "lib/runtime/";
 const RUNTIME_MODULE = /^(?:node:.+|bun:ffi)$/;

@@ -5,9 +5,9 @@ import {
   ARENA_OVERHEAD,
   entryRoom,
   rangeRoom,
-  SkipList,
-  SkipListCursor,
-} from "../../../lib/memtable/skiplist.ts";
+} from "../../../lib/memtable/arena.ts";
+import { ArenaCursor } from "../../../lib/memtable/arena_cursor.ts";
+import { SkipList } from "../../../lib/memtable/skiplist.ts";
 import {
   assert,
   assertEquals,
@@ -114,7 +114,7 @@ for (const [name, count, key, firstSequence] of KINDS) {
       for (const entry of entries) add(list, entry);
       assertEquals(list.entries, count);
       const probes = around(entries.slice(0, 150).map((entry) => entry.key));
-      const cursor = new SkipListCursor(list);
+      const cursor = new ArenaCursor(list);
       checkCursor(cursor, sorted(entries), probes, random, message);
       const last = entries[count - 1].sequence;
       for (const probe of probes) {
@@ -152,7 +152,7 @@ for (const [name, order] of ORDERS) {
     for (const entry of entries) add(list, entry);
     const probes = around(entries.slice(0, 60).map((entry) => entry.key));
     checkCursor(
-      new SkipListCursor(list),
+      new ArenaCursor(list),
       sorted(entries),
       probes,
       random,
@@ -173,7 +173,7 @@ test("keys of 64 KiB that differ at the end, among short ones", LONG, () => {
   for (const entry of entries) add(list, entry);
   const keys = entries.map((entry) => entry.key);
   const probes = around(keys.slice(0, 15));
-  const cursor = new SkipListCursor(list);
+  const cursor = new ArenaCursor(list);
   checkCursor(cursor, sorted(entries), probes, random, "seed 4");
   for (const key of keys) {
     const expected = newestVisible(entries, key, 1000);
@@ -230,7 +230,7 @@ test(
         ...around(entries.slice(0, 80).map((entry) => entry.key)),
         ...Array.from({ length: 100 }, () => keyAround(random, prefix)),
       ];
-      const cursor = new SkipListCursor(list);
+      const cursor = new ArenaCursor(list);
       checkCursor(cursor, sorted(entries), probes, random, message);
       for (const probe of probes) {
         const expected = newestVisible(entries, probe, count);
@@ -254,7 +254,7 @@ test("many versions of a key are walked over backwards without a search for each
     searches++;
     return seek(key, length);
   };
-  const cursor = new SkipListCursor(list);
+  const cursor = new ArenaCursor(list);
   let steps = 0;
   for (cursor.seekToLast(); cursor.valid; cursor.previous()) steps++;
   assertEquals(steps, 20_000);
@@ -264,7 +264,7 @@ test("many versions of a key are walked over backwards without a search for each
 test("an empty list holds nothing, wherever one looks", () => {
   const list = newList();
   const probes = around(["", "a"]);
-  checkCursor(new SkipListCursor(list), [], probes, new Random(5), "empty");
+  checkCursor(new ArenaCursor(list), [], probes, new Random(5), "empty");
   for (const key of probes) assertFinds(list, key, 1e9, undefined, "empty");
   assertEquals(list.entries, 0);
   assertEquals(list.used, ARENA_OVERHEAD);
@@ -319,7 +319,7 @@ test("a list filled to the last byte holds what was put in", () => {
       assertGreaterOrEqual(list.room, 0);
       if (left < 400) break;
     }
-    const cursor = new SkipListCursor(list);
+    const cursor = new ArenaCursor(list);
     checkCursor(cursor, sorted(entries), [], random, `seed ${spare}`);
   }
 });
@@ -334,7 +334,7 @@ test("an arena that is used again shows nothing of its former content", () => {
     const entries = randomEntries(random, 300, randomKey, 2);
     for (const entry of entries) add(list, entry);
     const probes = around(entries.slice(0, 30).map((entry) => entry.key));
-    const cursor = new SkipListCursor(list);
+    const cursor = new ArenaCursor(list);
     const message = `seed 7, round ${round}`;
     checkCursor(cursor, sorted(entries), probes, random, message);
   }
@@ -349,7 +349,7 @@ test("a cursor sees what is added behind it, and its place stays", () => {
     value: toBytes(key),
   });
   add(list, entry("b", 1));
-  const cursor = new SkipListCursor(list);
+  const cursor = new ArenaCursor(list);
   cursor.seekToFirst();
   add(list, entry("a", 2));
   add(list, entry("c", 3));

@@ -5,12 +5,7 @@ import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
 import { lookUp, releaseView, retainView } from "../../../lib/read/view.ts";
 import type { Table } from "../../../lib/sstable/table.ts";
 import { Version } from "../../../lib/version/version.ts";
-import {
-  assert,
-  assertEquals,
-  assertGreater,
-  assertLess,
-} from "../../assert.ts";
+import { assertEquals, assertGreater, assertLess } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { Random } from "../../engine/support/random.ts";
 import { put, toBytes } from "../support/entries.ts";
@@ -100,7 +95,7 @@ test("the highest visible sequence wins, in whatever layer it is", LONG, () => {
     const memtables = layers.slice(6 - inMemory).reverse().map(memtableOf);
     const bits = random.pick([0, 1, 10]);
     const tables = tablesOf(onDisk, newContext(newFiles()), bits);
-    const version = new Version([tables.slice(0, 2), tables.slice(2)]);
+    const version = new Version([tables]);
     const view = { memtables, version };
     const found = new Found();
     const names = [
@@ -206,13 +201,15 @@ test("a view keeps its memtables and tables until it is let go", () => {
   assertEquals([pool.given, removed], [1, 1]);
 });
 
-test("tables are ordered by their newest sequence, whatever level they are in", () => {
-  const layers: Layer[] = [3, 1, 2].map((n) => ({
-    entries: [put("k", 10 * n)],
-    ranges: [],
-  }));
-  const [a, b, c] = tablesOf(layers);
-  const version = new Version([[a], [b, c]]);
-  assertEquals(version.tables.map((table) => table.meta.newest), [30, 20, 10]);
-  assert(version.levels[1][0] === c && version.levels[1][1] === b);
+test("level 0 is ordered by newest sequences, every other level by keys, and all tables by newest sequences", () => {
+  const layers: Layer[] = [["k", 1], ["k", 3], ["b", 4], ["a", 2]].map((
+    [key, n],
+  ) => ({ entries: [put(String(key), 10 * Number(n))], ranges: [] }));
+  const [a, b, c, d] = tablesOf(layers);
+  const version = new Version([[a, b], [c, d]]);
+  const newest = (tables: readonly Table[]) => tables.map((t) => t.meta.newest);
+  assertEquals(newest(version.tables), [40, 30, 20, 10]);
+  assertEquals(version.levels.map(newest), [[30, 10], [20, 40]]);
+  assertEquals(version.newest, [30, 40]);
+  assertEquals(version.metas, [[b.meta, a.meta], [d.meta, c.meta]]);
 });

@@ -1,0 +1,187 @@
+/**
+ * The arena of a memtable: a skip list of versioned entries and a list of
+ * range tombstones, in one SharedArrayBuffer that threads read in place.
+ *
+ * All numbers are 32-bit words, a link is the word index of a node, 0 stands
+ * for none.
+ *
+ * ```
+ * arena   word 0      words in use
+ *         word 1      range tombstones: index of the first record
+ *         word 2      range tombstones: index of the last record
+ *         word 3      point entries
+ *         word 4      height: how many levels have nodes
+ *         word 5, 6   where the prefix of the hints starts, in bytes, and its
+ *                     length; see below
+ *         word 7      unused
+ *         then        the head's links, and nodes and records behind them
+ * node    words -1..  the links, level 0 at -1, level 1 at -2 and so on
+ *         word 0, 1   the hint: eight bytes of the key, see below
+ *         word 2      key length (bits 0-16), kind (24)
+ *         word 3      value length
+ *         word 4, 5   sequence, low and high
+ *         then        key bytes, value bytes, padding to a whole word
+ * range   word 0      link to the next record
+ *         word 1, 2   lengths of start and end
+ *         word 3, 4   sequence, low and high
+ *         then        start bytes, end bytes, padding
+ * ```
+ *
+ * A hint is the eight key bytes behind the prefix that all keys shared when
+ * the hints were last set, big-endian, zero-padded, the top bit of each word
+ * inverted so that signed comparison of the words orders as bytes do. A key
+ * without that prefix has the least or the greatest hint. Hints that differ
+ * decide; equal ones leave the rest to the bytes. Keys that begin alike, as
+ * most programs' do, would otherwise have hints that say nothing.
+ *
+ * Order: key ascending, sequence descending.
+ *
+ * Single writer, many readers: a node is filled first and then published by
+ * atomic stores of the links to it, level 0 first; nodes are never moved or
+ * removed. Only hints change later. Another thread may meet hints of two
+ * prefixes, and so must check with keys what hints led it to.
+ *
+ * @module
+ */
+import type { EntryKind } from "../cursor.ts";
+
+/** The tallest node. With branching 4 it serves 16 million entries well. */
+export const MAX_HEIGHT = 12;
+/** Words of a node before its key. */
+export const NODE_HEADER = 6;
+/** Words of the record of a range tombstone before its start. */
+export const RANGE_HEADER = 5;
+/** Word: words in use. */
+export const USED = 0;
+/** Word: the first record of a range tombstone. */
+export const FIRST_RANGE = 1;
+/** Word: the last record of a range tombstone. */
+export const LAST_RANGE = 2;
+/** Word: point entries. */
+export const ENTRIES = 3;
+/** Word: levels that have nodes. */
+export const HEIGHT = 4;
+/** Word: the byte at which the prefix of the hints starts. */
+export const PREFIX_START = 5;
+/** Word: the length of the prefix of the hints. */
+export const PREFIX_LENGTH = 6;
+/** The head has links only: it stands behind them, where the first node's links may begin. */
+export const HEAD: number = 8 + MAX_HEIGHT;
+/** Bits of a node's word 2 that are the key's length. */
+export const KEY_LENGTH_MASK = 0x1ffff;
+/** Where a node's word 2 has the kind. */
+export const KIND_SHIFT = 24;
+/** What the high word of a sequence counts. */
+export const HIGH_UNIT = 0x1_0000_0000;
+const SIGN = 0x8000_0000;
+/** The hint of keys before all that have the prefix. */
+export const LEAST_HINT: number = SIGN | 0;
+/** The hint of keys after all that have the prefix. */
+export const GREATEST_HINT = 0x7fff_ffff;
+
+/** Bytes of an arena that hold no entry. */
+export const ARENA_OVERHEAD: number = HEAD * 4;
+
+/** The most bytes of arena that one entry takes. */
+export function entryRoom(keyLength: number, valueLength: number): number {
+  return (NODE_HEADER + MAX_HEIGHT) * 4 + keyLength + valueLength + 3;
+}
+
+/** The most bytes of arena that one range tombstone takes. */
+export function rangeRoom(startLength: number, endLength: number): number {
+  return RANGE_HEADER * 4 + startLength + endLength + 3;
+}
+
+/** One word of a hint: the bytes of `key[at, end)`, as far as there are four. */
+export function hintWord(key: Uint8Array, at: number, end: number): number {
+  if (at + 4 <= end) {
+    return ((key[at] << 24) | (key[at + 1] << 16) | (key[at + 2] << 8) |
+      key[at + 3]) ^ SIGN;
+  }
+  let word = 0;
+  for (let shift = 24; at < end; at++, shift -= 8) word |= key[at] << shift;
+  return word ^ SIGN;
+}
+
+/** The nodes of an arena, as cursors walk over them. */
+export abstract class ArenaNodes {
+  /** The memory that everything lies in. */
+  readonly arena: SharedArrayBuffer;
+  /** The arena as 32-bit words. */
+  readonly words: Int32Array;
+  /** The arena as bytes. */
+  readonly bytes: Uint8Array;
+
+  /** The nodes in `arena`. */
+  constructor(arena: SharedArrayBuffer) {
+    this.arena = arena;
+    this.words = new Int32Array(arena);
+    this.bytes = new Uint8Array(arena);
+  }
+
+  /** The first node at or after the key; 0 if none. */
+  abstract seek(key: Uint8Array, keyLength: number): number;
+
+  /** The last node before the key; 0 if none. */
+  abstract seekBefore(key: Uint8Array, keyLength: number): number;
+
+  /** The last node; 0 if there is none. */
+  abstract last(): number;
+
+  /** The node before the one that the last search found; 0 if none. */
+  abstract get beforeLast(): number;
+
+  /** The first node; 0 if there is none. */
+  first(): number {
+    return this.words[HEAD - 1];
+  }
+
+  /** The node after another; 0 if none. */
+  after(node: number): number {
+    return this.words[node - 1];
+  }
+
+  /** The newest version of a node's key. The node before it is then known to {@linkcode ArenaNodes.beforeLast}. */
+  newestOf(node: number): number {
+    const start = this.keyStart(node);
+    const length = this.keyLength(node);
+    return this.seek(this.bytes.subarray(start, start + length), length);
+  }
+
+  /** Point entries. */
+  get entries(): number {
+    return this.words[ENTRIES];
+  }
+
+  /** The sequence of a node. */
+  sequenceOf(node: number): number {
+    const high = this.words[node + 5];
+    const low = this.words[node + 4] >>> 0;
+    return high === 0 ? low : high * HIGH_UNIT + low;
+  }
+
+  /** Put or tombstone. */
+  kindOf(node: number): EntryKind {
+    return ((this.words[node + 2] >>> KIND_SHIFT) & 1) as EntryKind;
+  }
+
+  /** Where a node's key starts in {@linkcode ArenaNodes.bytes}. */
+  keyStart(node: number): number {
+    return (node + NODE_HEADER) * 4;
+  }
+
+  /** The length of a node's key. */
+  keyLength(node: number): number {
+    return this.words[node + 2] & KEY_LENGTH_MASK;
+  }
+
+  /** Where a node's value starts in {@linkcode ArenaNodes.bytes}. */
+  valueStart(node: number): number {
+    return this.keyStart(node) + this.keyLength(node);
+  }
+
+  /** The length of a node's value. */
+  valueLength(node: number): number {
+    return this.words[node + 3];
+  }
+}

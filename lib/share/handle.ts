@@ -1,0 +1,65 @@
+/**
+ * What the owner of a database gives to its reader threads.
+ *
+ * @module
+ */
+import { VarveError } from "../errors.ts";
+
+/**
+ * What `db.share()` gives: post it to other workers of the process, as often
+ * as needed, and pass it to `attach()` there. It is plain data and shared
+ * memory; what is in it is none of a program's business.
+ */
+export interface ShareHandle {
+  /** Of what lies in the shared memory. */
+  readonly format: 1;
+  /** The directory of the database. */
+  readonly directory: string;
+  /** See control.ts. */
+  readonly control: SharedArrayBuffer;
+  /** The arenas of memtables. */
+  readonly arenas: readonly SharedArrayBuffer[];
+  /** How many memtables the control block can name. */
+  readonly memtablesMax: number;
+  /** Bytes of cache that the owner has. */
+  readonly blockCacheSize: number;
+  /** Seconds of silence after which a reader's snapshots are taken back. */
+  readonly leaseSeconds: number;
+}
+
+/** How a database is shared. */
+export interface ShareOptions {
+  /**
+   * Seconds after which the snapshots and scans of a reader that gives no
+   * sign of life are taken back, so that one that died keeps nothing for
+   * good. A reader gives signs by itself as long as its event loop runs, and
+   * with each read. Default 60; 0.1 to 86400.
+   */
+  readonly leaseSeconds?: number;
+}
+
+/** The seconds of silence that options ask for, checked. */
+export function leaseSecondsOf(options: ShareOptions | undefined): number {
+  const seconds = options?.leaseSeconds ?? 60;
+  if (typeof seconds === "number" && seconds >= 0.1 && seconds <= 86400) {
+    return seconds;
+  }
+  throw new VarveError(
+    "INVALID_ARGUMENT",
+    `leaseSeconds is ${seconds}; 0.1 to 86400 are accepted`,
+  );
+}
+
+/** Throws `INVALID_ARGUMENT` unless `value` is a handle that `db.share()` gave. */
+export function checkHandle(value: unknown): ShareHandle {
+  const handle = value as ShareHandle | null | undefined;
+  const isHandle = typeof handle === "object" && handle !== null &&
+    handle.format === 1 && typeof handle.directory === "string" &&
+    handle.control instanceof SharedArrayBuffer &&
+    Array.isArray(handle.arenas);
+  if (isHandle) return handle;
+  throw new VarveError(
+    "INVALID_ARGUMENT",
+    "attach takes what db.share() gave, posted to this thread",
+  );
+}

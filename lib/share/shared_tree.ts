@@ -1,0 +1,385 @@
+/**
+ * A database as a thread reads it that does not own it.
+ *
+ * Invariants:
+ * - A read counts only if the state did not change meanwhile; otherwise it is
+ *   done again on the new one. So a reader holds up nobody, and one that dies
+ *   in the middle leaves nothing behind but its lease.
+ * - Moments are kept readable by cells of the control block. Whatever a pinned
+ *   moment needs is in every later state, so no file and no memtable is kept
+ *   for it. After the lease has expired nothing is read at such a moment.
+ * - What a read throws counts only under the same condition: files vanish and
+ *   arenas are filled anew while they are read.
+ *
+ * @module
+ */
+import { BlockCache } from "../cache/block_cache.ts";
+import { OpenFiles } from "../cache/open_files.ts";
+import { Found, PUT } from "../cursor.ts";
+import { VarveError } from "../errors.ts";
+import { SharedMemtable } from "../memtable/shared_memtable.ts";
+import type { Pin, ReadSource, Rows } from "../read/source.ts";
+import { lookUp, valueOf, type View } from "../read/view.ts";
+import type { Bounds } from "../read/visible.ts";
+import { Results } from "../runtime/results.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { ReadCounters, type TableContext } from "../sstable/table.ts";
+import {
+  CLOSED_VERSION,
+  ControlBlock,
+  fence,
+  type Lease,
+  type ListedMemtable,
+  VERSION,
+} from "./control.ts";
+import type { ShareHandle } from "./handle.ts";
+import { SharedRows } from "./rows.ts";
+import { SharedTables } from "./tables.ts";
+
+/** Table files that one reader keeps open at once. */
+const OPEN_FILES_MAX = 64;
+/** Bytes of cache that a reader has for itself. */
+const PRIVATE_CACHE_BYTES_MAX = 8 * 1024 * 1024;
+/** No version of a state. */
+const NO_VERSION = -2;
+/** A reader gives signs of life this often in the time that it may be silent, and once a second at least. */
+const SIGNS_PER_LEASE = 10;
+
+/** A moment that a cell of the control block keeps readable. */
+export interface CellPin extends Pin {
+  /** The cell. */
+  readonly cell: number;
+  /** The lease that it was claimed with. */
+  readonly lease: Lease;
+}
+
+/** What another thread's database looks like from here. */
+export class SharedTree implements ReadSource {
+  readonly runtime: Runtime;
+  /** Makes results. */
+  readonly results: Results;
+  private readonly handle: ShareHandle;
+  private readonly control: ControlBlock;
+  private readonly words: Int32Array;
+  private readonly tables: SharedTables;
+  private readonly found = new Found();
+  private lease: Lease;
+  private counter = 0;
+  /** The version of the state that `view` shows. */
+  private version = NO_VERSION;
+  private view: View | undefined;
+  private memtables: SharedMemtable[] = [];
+  private byUse = new Map<number, SharedMemtable>();
+  private sequenceBase = 0;
+  private readonly pins = new Set<Pin>();
+  private readonly scans = new Set<SharedRows>();
+  private readonly stopTimer: () => void;
+  /** What was closed, if anything was. */
+  private closed: string | undefined;
+
+  /** Reads what `handle` leads to. */
+  constructor(runtime: Runtime, handle: ShareHandle) {
+    const { control, memtablesMax, arenas } = handle;
+    this.runtime = runtime;
+    this.results = new Results(runtime.slabResults);
+    this.handle = handle;
+    this.control = new ControlBlock(control, memtablesMax, arenas.length);
+    this.words = this.control.words;
+    const context: TableContext = {
+      files: runtime.files,
+      cache: new BlockCache(
+        Math.min(handle.blockCacheSize, PRIVATE_CACHE_BYTES_MAX),
+      ),
+      openFiles: new OpenFiles(OPEN_FILES_MAX),
+      counters: new ReadCounters(),
+    };
+    this.tables = new SharedTables(handle.directory, context);
+    this.lease = this.control.claimLease();
+    const period = Math.min(1, handle.leaseSeconds / SIGNS_PER_LEASE);
+    this.stopTimer = runtime.every(period * 1000, () => this.onTimer());
+  }
+
+  checkOpen(): void {
+    if (this.closed !== undefined) {
+      throw new VarveError("CLOSED", `the ${this.closed} is closed`);
+    }
+    if (Atomics.load(this.words, VERSION) === CLOSED_VERSION) {
+      this.ownerClosed();
+    }
+  }
+
+  private ownerClosed(): never {
+    this.close("database");
+    throw new VarveError("CLOSED", "the database is closed");
+  }
+
+  // The state.
+
+  /** The state that a read begins with: its version, for {@linkcode isCurrent}. The view is that of this version. */
+  enter(): number {
+    const version = Atomics.load(this.words, VERSION);
+    return version === this.version ? version : this.refresh();
+  }
+
+  /** Whether nothing that was read since {@linkcode enter} returned `version` can be wrong. Also a sign of life. */
+  isCurrent(version: number): boolean {
+    this.counter = (this.counter + 1) | 0;
+    fence(this.words, this.lease.word + 1, this.counter);
+    return Atomics.load(this.words, VERSION) === version;
+  }
+
+  private refresh(): number {
+    for (;;) {
+      const version = this.control.settledVersion();
+      if (version === CLOSED_VERSION) this.ownerClosed();
+      try {
+        this.show();
+      } catch (error) {
+        if (this.isCurrent(version)) throw error;
+        continue;
+      }
+      if (!this.isCurrent(version)) continue;
+      for (const scan of this.scans) scan.letGo();
+      this.version = version;
+      return version;
+    }
+  }
+
+  /** Makes the view show the state as it is now, which may be changing. */
+  private show(): void {
+    this.version = NO_VERSION;
+    const state = this.control.readState();
+    this.sequenceBase = state.sequenceBase;
+    const published = this.published();
+    const byUse = new Map<number, SharedMemtable>();
+    this.memtables = state.memtables.map((listed) => {
+      const memtable = this.memtableOf(listed, published);
+      byUse.set(listed.use, memtable);
+      return memtable;
+    });
+    this.byUse = byUse;
+    const version = this.tables.follow(state.manifest, state.manifestLength);
+    this.view = { memtables: this.memtables, version };
+  }
+
+  private memtableOf(
+    listed: ListedMemtable,
+    published: number,
+  ): SharedMemtable {
+    const { arena, use, oldest } = listed;
+    const newest = listed.newest === 0 ? published : listed.newest;
+    const known = this.byUse.get(use);
+    if (known === undefined) {
+      const { words, uses } = this.control;
+      const at = { words, index: uses + arena, use };
+      return new SharedMemtable(this.handle.arenas[arena], newest, oldest, at);
+    }
+    this.followMemtable(known, newest);
+    return known;
+  }
+
+  /** The sequence that the owner published last. */
+  private published(): number {
+    return this.sequenceBase + this.control.sequenceLow();
+  }
+
+  /** The sequence that a read of now reads at; the memtables are followed up to there. */
+  private now(): number {
+    const sequence = this.published();
+    const active = this.memtables[0];
+    if (active !== undefined && active.hasMoreRanges) {
+      this.followMemtable(active, sequence);
+    }
+    return sequence;
+  }
+
+  private followMemtable(memtable: SharedMemtable, newest: number): void {
+    const readers = [...this.pins].map((pin) => pin.sequence);
+    readers.push(newest);
+    memtable.follow(newest, readers.sort((a, b) => a - b));
+  }
+
+  // Reads.
+
+  value(
+    key: Uint8Array,
+    keyLength: number,
+    pin: CellPin | undefined,
+  ): Uint8Array | undefined {
+    for (;;) {
+      const version = this.enter();
+      let value: Uint8Array | undefined;
+      try {
+        this.find(key, keyLength, pin);
+        value = valueOf(this.found, this.results);
+      } catch (error) {
+        if (this.isCurrent(version)) throw error;
+        continue;
+      }
+      if (!this.isCurrent(version)) continue;
+      if (pin !== undefined) this.checkPin(pin);
+      return value;
+    }
+  }
+
+  has(key: Uint8Array, keyLength: number, pin: CellPin | undefined): boolean {
+    for (;;) {
+      const version = this.enter();
+      try {
+        this.find(key, keyLength, pin);
+      } catch (error) {
+        if (this.isCurrent(version)) throw error;
+        continue;
+      }
+      const { sequence, kind } = this.found;
+      if (!this.isCurrent(version)) continue;
+      if (pin !== undefined) this.checkPin(pin);
+      return sequence > 0 && kind === PUT;
+    }
+  }
+
+  private find(
+    key: Uint8Array,
+    keyLength: number,
+    pin: CellPin | undefined,
+  ): void {
+    const sequence = pin === undefined ? this.now() : pin.sequence;
+    lookUp(this.shown(), key, keyLength, sequence, this.found);
+  }
+
+  /** The view that {@linkcode enter} made current. */
+  shown(): View {
+    if (this.view === undefined) throw new Error("no state was read yet");
+    return this.view;
+  }
+
+  rows(bounds: Bounds, reverse: boolean, pin: CellPin | undefined): Rows {
+    const own = pin === undefined ? this.pin() : this.pinAgain(pin);
+    const rows = new SharedRows(this, bounds, reverse, own, () => {
+      this.scans.delete(rows);
+      this.unpin(own);
+    });
+    this.scans.add(rows);
+    return rows;
+  }
+
+  /** Whether the memtables of a view that is no longer current can still be read. */
+  isIntact(view: View): boolean {
+    // Only this class makes views here, of shared memtables.
+    const memtables = view.memtables as readonly SharedMemtable[];
+    return memtables.every((memtable) => memtable.isIntact());
+  }
+
+  // Moments.
+
+  pin(): CellPin {
+    for (;;) {
+      this.enter();
+      const { lease, control } = this;
+      if (!control.isLeased(lease)) {
+        this.renewLease();
+        continue;
+      }
+      const { word, sequence } = control.claimCell(
+        lease.token,
+        () => this.latest(),
+      );
+      const pin = { cell: word, sequence, lease };
+      this.pins.add(pin);
+      try {
+        this.followUpTo(sequence);
+        // A lease that ended meanwhile may have left the cell behind.
+        if (control.isLeased(lease)) return pin;
+      } catch (error) {
+        this.unpin(pin);
+        throw error;
+      }
+      this.unpin(pin);
+    }
+  }
+
+  /** The sequence published last, whatever is being changed. */
+  private latest(): number {
+    for (;;) {
+      const version = this.enter();
+      const sequence = this.published();
+      if (this.isCurrent(version)) return sequence;
+    }
+  }
+
+  /** Takes range tombstones in up to a sequence. */
+  private followUpTo(sequence: number): void {
+    for (;;) {
+      const version = this.enter();
+      try {
+        const active = this.memtables[0];
+        if (active !== undefined) this.followMemtable(active, sequence);
+      } catch (error) {
+        if (this.isCurrent(version)) throw error;
+        continue;
+      }
+      if (this.isCurrent(version)) return;
+    }
+  }
+
+  /** One more pin of the moment of another. */
+  private pinAgain(pin: CellPin): CellPin {
+    this.checkPin(pin);
+    const { sequence, lease } = pin;
+    const { word } = this.control.claimCell(lease.token, () => sequence);
+    const again = { cell: word, sequence, lease };
+    this.pins.add(again);
+    try {
+      this.checkPin(again); // One that expired meanwhile may have left the cell behind.
+    } catch (error) {
+      this.unpin(again);
+      throw error;
+    }
+    return again;
+  }
+
+  /** Throws `CLOSED` if a moment is no longer kept. */
+  checkPin(pin: CellPin): void {
+    if (this.control.isLeased(pin.lease)) return;
+    throw new VarveError(
+      "CLOSED",
+      `the snapshot or scan has expired: its thread gave no sign of life for ${this.handle.leaseSeconds} seconds`,
+    );
+  }
+
+  unpin(pin: CellPin): void {
+    if (!this.pins.delete(pin)) return;
+    this.control.freeCell(pin.cell, pin.lease.token);
+  }
+
+  // The lease.
+
+  private renewLease(): void {
+    this.lease = this.control.claimLease();
+  }
+
+  private onTimer(): void {
+    try {
+      if (!this.control.isLeased(this.lease)) this.renewLease();
+      // Lets go of files that are gone, though nobody may read for long.
+      this.isCurrent(this.enter());
+    } catch {
+      // The next read will tell.
+    }
+  }
+
+  /** Lets go of everything. Twice is harmless. */
+  close(what = "reader"): void {
+    if (this.closed !== undefined) return;
+    this.closed = what;
+    this.stopTimer();
+    this.control.endLease(this.lease);
+    for (const scan of this.scans) scan.letGo();
+    this.pins.clear();
+    this.tables.close();
+    this.memtables = [];
+    this.byUse.clear();
+    this.view = undefined;
+    this.version = NO_VERSION;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Reads of the tree by its owner.
+ *
+ * @module
+ */
+import { PUT } from "./cursor.ts";
+import { VarveError } from "./errors.ts";
+import { type Pin, type ReadSource, type Rows, rowsOf } from "./read/source.ts";
+import { releaseView, retainView, valueOf, type View } from "./read/view.ts";
+import type { Bounds, RowParts, VisibleRows } from "./read/visible.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+import type { Tree } from "./write/tree.ts";
+
+/** A tree as something to read from. */
+export class TreeSource implements ReadSource {
+  readonly runtime: Runtime;
+  private readonly tree: Tree;
+
+  /** Reads of `tree`. */
+  constructor(tree: Tree) {
+    this.tree = tree;
+    this.runtime = tree.runtime;
+  }
+
+  checkOpen(): void {
+    if (this.tree.isClosed) {
+      throw new VarveError("CLOSED", "the database is closed");
+    }
+  }
+
+  value(
+    key: Uint8Array,
+    keyLength: number,
+    pin: Pin | undefined,
+  ): Uint8Array | undefined {
+    const { tree } = this;
+    const sequence = pin === undefined ? tree.lastSequence : pin.sequence;
+    return valueOf(tree.find(key, keyLength, sequence), tree.results);
+  }
+
+  has(key: Uint8Array, keyLength: number, pin: Pin | undefined): boolean {
+    const { tree } = this;
+    const sequence = pin === undefined ? tree.lastSequence : pin.sequence;
+    const found = tree.find(key, keyLength, sequence);
+    return found.sequence > 0 && found.kind === PUT;
+  }
+
+  rows(bounds: Bounds, reverse: boolean, pin: Pin | undefined): Rows {
+    const { tree } = this;
+    const view = tree.view();
+    retainView(view);
+    try {
+      const sequence = pin === undefined ? tree.lastSequence : pin.sequence;
+      const rows = rowsOf(view, bounds, sequence, reverse, tree.results);
+      return new RetainedRows(rows, view);
+    } catch (error) {
+      releaseView(view);
+      throw error;
+    }
+  }
+
+  pin(): Pin {
+    return { sequence: this.tree.takeSnapshot() };
+  }
+
+  unpin(pin: Pin): void {
+    this.tree.dropSnapshot(pin.sequence);
+  }
+}
+
+/** Rows of a view that is kept until they are closed. */
+class RetainedRows implements Rows {
+  private readonly inner: VisibleRows;
+  private readonly view: View;
+
+  constructor(inner: VisibleRows, view: View) {
+    this.inner = inner;
+    this.view = view;
+  }
+
+  get key(): Uint8Array | undefined {
+    return this.inner.key;
+  }
+
+  get value(): Uint8Array | undefined {
+    return this.inner.value;
+  }
+
+  want(parts: RowParts): void {
+    this.inner.want(parts);
+  }
+
+  next(): boolean {
+    return this.inner.next();
+  }
+
+  close(): void {
+    this.inner.close();
+    releaseView(this.view);
+  }
+}
