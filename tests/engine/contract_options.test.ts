@@ -226,8 +226,10 @@ test(
   },
 );
 
-test("by default four tables of a size are merged, and not three", async () => {
-  const options: Options = { compaction: { background: "off" } };
+test("by default four tables of a size are merged by size-tiered compaction, and not three", async () => {
+  const options: Options = {
+    compaction: { strategy: "size-tiered", background: "off" },
+  };
   await using db = await openIn(new MemoryFileSystem(), options);
   for (let table = 0; table < 4; table++) {
     assertEquals(await db.minorCompact(), false, `${table} tables`);
