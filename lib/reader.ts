@@ -4,7 +4,7 @@
  * @module
  */
 import { type Codec, utf8 as utf8Codec } from "./codecs.ts";
-import { type Cursor, type Found, PUT } from "./cursor.ts";
+import { type Cursor, PUT } from "./cursor.ts";
 import { copyBytes, encodeUtf8Into } from "./encoding/bytes.ts";
 import { VarveError } from "./errors.ts";
 import type { Fragment } from "./memtable/range_tombstones.ts";
@@ -109,17 +109,25 @@ export class Reader<K, V> {
     return bytes;
   }
 
-  private find(key: unknown, sequence: number): Found {
-    const bytes = this.key(key);
-    return this.tree.find(bytes, this.keyLength, sequence);
-  }
-
   /** The value of a key at `sequence`. */
   get(key: unknown, sequence: number): V | undefined {
-    const value = valueOf(this.find(key, sequence), this.tree.results);
+    const bytes = this.key(key);
+    const value = this.find(bytes, this.keyLength, sequence);
     if (value === undefined) return undefined;
     // Without a codec, V is Uint8Array.
     return this.values === undefined ? value as V : this.values.decode(value);
+  }
+
+  private find(
+    key: Uint8Array,
+    keyLength: number,
+    sequence: number,
+  ): Uint8Array | undefined {
+    for (;;) {
+      const found = this.tree.find(key, keyLength, sequence);
+      const value = valueOf(found, this.tree.results);
+      if (found.holds()) return value;
+    }
   }
 
   /** The keys that a program gave. */
@@ -137,8 +145,12 @@ export class Reader<K, V> {
 
   /** Whether a key has a value at `sequence`. */
   has(key: unknown, sequence: number): boolean {
-    const found = this.find(key, sequence);
-    return found.sequence > 0 && found.kind === PUT;
+    const bytes = this.key(key);
+    for (;;) {
+      const found = this.tree.find(bytes, this.keyLength, sequence);
+      const isThere = found.sequence > 0 && found.kind === PUT;
+      if (found.holds()) return isThere;
+    }
   }
 
   /** The bounds of a range, as copies. */

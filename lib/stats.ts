@@ -76,7 +76,7 @@ export function makeStats(
   openScans: number,
 ): Stats {
   const { versions, maintenance, commits, options } = tree;
-  const { cache, counters } = context;
+  const { cache, counters, memory } = context;
   const version = versions.current;
   const metas = version.tables.map((table) => table.meta);
   const memtables = [tree.activeMemtable, ...tree.frozen];
@@ -109,6 +109,7 @@ export function makeStats(
       misses: cache.misses,
       bytes: cache.bytes,
       capacity: cache.capacity,
+      indexBytes: memory.bytes,
     },
     bloom: {
       checks: counters.bloomChecks,

@@ -1,43 +1,37 @@
 /**
  * Reads one block: see format.ts for its bytes.
  *
- * A block is made only of bytes whose checksum matched. Its own structure is
+ * What is read of a file becomes a block only if its checksum matched. Its own structure is
  * checked all the same, so that bytes that were wrong before they were
  * summed end in an error and not in a wrong answer or an endless loop.
  *
  * @module
  */
-import { compareRanges, copyInto } from "../encoding/bytes.ts";
+import { compareRanges, copyInto, EMPTY } from "../encoding/bytes.ts";
 import { getU32 } from "../encoding/fixed.ts";
 import { corruption } from "../errors.ts";
 import { WIDE_OFFSETS } from "./format.ts";
 
-/** One block in memory. */
+/**
+ * One block in memory; reused for the next one by {@linkcode Block.reset}.
+ *
+ * Its bytes may be in memory that others overwrite meanwhile: whatever they
+ * are, each call ends, throws nothing and stays within the block's entries.
+ */
 export class Block {
   /** The buffer that it lies in, with other things around it perhaps. */
-  readonly bytes: Uint8Array;
+  bytes: Uint8Array = EMPTY;
   /** Where its content starts. */
-  readonly start: number;
+  start = 0;
   /** Entries in it. */
-  readonly count: number;
-  private readonly prefixStart: number;
-  private readonly prefixLength: number;
-  private readonly offsets: number;
-  private readonly wide: boolean;
+  count = 0;
+  private prefixStart = 0;
+  private prefixLength = 0;
+  private offsets = 0;
+  private wide = false;
 
-  /**
-   * The block at `bytes[start, start + length)`.
-   *
-   * @param path The file, for messages.
-   * @param offset Where the block stands in the file, for messages.
-   */
-  constructor(
-    bytes: Uint8Array,
-    start: number,
-    length: number,
-    path: string,
-    offset: number,
-  ) {
+  /** Becomes the block at `bytes[start, start + length)`; returns false, and is of no use, if that is none. */
+  reset(bytes: Uint8Array, start: number, length: number): boolean {
     this.bytes = bytes;
     this.start = start;
     const end = start + length;
@@ -54,9 +48,7 @@ export class Block {
     }
     this.prefixStart = at;
     this.prefixLength = prefix;
-    if (this.count === 0 || this.offsets < at + prefix) {
-      throw corruption(path, offset, "a block of entries", "another layout");
-    }
+    return this.count > 0 && this.offsets >= at + prefix;
   }
 
   /** Where entry `index` starts. */
@@ -154,6 +146,24 @@ export class Block {
   get entriesEnd(): number {
     return this.offsets;
   }
+}
+
+/**
+ * The block at `bytes[start, start + length)`, or throws `CORRUPTION`.
+ *
+ * @param path The file, for messages.
+ * @param offset Where the block stands in the file, for messages.
+ */
+export function openBlock(
+  bytes: Uint8Array,
+  start: number,
+  length: number,
+  path: string,
+  offset: number,
+): Block {
+  const block = new Block();
+  if (block.reset(bytes, start, length)) return block;
+  throw corruption(path, offset, "a block of entries", "another layout");
 }
 
 /** One entry of a block, taken apart. Reused, so that reading allocates nothing. */

@@ -142,7 +142,7 @@ export class Tree implements MaintainedTree {
     };
   }
 
-  /** Looks a key up; the answer is good until the next call. */
+  /** Looks a key up; the answer is good until the next call, and only if {@linkcode Found.holds} says so after it was used. */
   find(key: Uint8Array, keyLength: number, sequence: number): Found {
     lookUp(this.view(), key, keyLength, sequence, this.found);
     return this.found;
@@ -500,7 +500,7 @@ export class Tree implements MaintainedTree {
 /** The most arena that one write may take: a batch is one piece of one memtable. */
 const ROOM_MAX = 1.5 * 1024 * 1024 * 1024;
 
-/** The value of a found entry, as a copy of its own; `undefined` for absence. */
+/** The value of a found entry, as a copy of its own; `undefined` for absence. To be believed if the answer holds afterwards. */
 export function valueOf(
   found: Found,
   results: Results,
