@@ -22,11 +22,13 @@ import {
   chooseShape,
   hashBlock,
   HOLDERS,
+  LINE_BITS,
   LINE_WORDS,
   PLACES,
   RECORD_HEADER_BYTES,
   recordBytes,
-  type TableKey,
+  SEEN_WORDS,
+  type TableBlocks,
   tagOf,
   WAYS,
   writeHeader,
@@ -87,6 +89,7 @@ export class BlockCache implements Lender {
   segment = 0;
   /** The segment's generation. */
   generation = 0;
+  private entry = 0;
 
   private readonly views: CacheMemory | undefined;
   private readonly writer: ShardWriter | undefined;
@@ -152,10 +155,50 @@ export class BlockCache implements Lender {
    *
    * @param counts Whether this is a use that keeps the block in the cache.
    */
-  find(key: TableKey, ordinal: number, counts: boolean): boolean {
+  find(table: TableBlocks, ordinal: number, counts: boolean): boolean {
+    if (!this.enterSeen(table.seen, ordinal * SEEN_WORDS)) {
+      if (!this.look(table, ordinal)) return false;
+    }
+    this.hits++;
+    if (counts) {
+      const at = hitsAt(this.entry);
+      const octets = this.octets;
+      if (octets[at] < HITS_MAX) octets[at]++;
+    }
+    return true;
+  }
+
+  /**
+   * Takes the block where this thread found it last, if it is still there:
+   * nothing of it is looked at, for a segment that keeps its generation keeps
+   * its bytes. This is no more than a guess before `isStill`.
+   */
+  private enterSeen(seen: Int32Array, at: number): boolean {
+    if (at >= seen.length) return false;
+    const generation = seen[at + 2];
+    if (generation === 0) return false;
+    const place = seen[at];
+    const entry = seen[at + 3];
+    const shard = (entry - this.buckets) >>> (this.bucketBits + LINE_BITS);
+    const own = segmentOf(place);
+    const segment = shard * this.segments + own;
+    const now = this.words[this.generations + segment];
+    if (((now ^ generation) >>> 4) !== 0) return false;
+    this.source = this.shardBytes[shard];
+    this.start = own * this.segmentBytes + offsetOf(place) +
+      RECORD_HEADER_BYTES;
+    this.length = seen[at + 1];
+    this.segment = segment;
+    this.generation = generation;
+    this.entry = entry;
+    return true;
+  }
+
+  /** Looks for a block in its bucket. */
+  private look(table: TableBlocks, ordinal: number): boolean {
     if (this.views === undefined) return false;
     const words = this.words;
-    const hash = hashBlock(key.seed, ordinal);
+    const hash = hashBlock(table.seed, ordinal);
     const tag = tagOf(hash, ordinal);
     const shard = this.shardOf(hash);
     const bucket = this.buckets +
@@ -163,18 +206,22 @@ export class BlockCache implements Lender {
     for (let entry = bucket; entry < bucket + WAYS; entry++) {
       if (words[entry] !== tag) continue;
       const place = words[entry + PLACES];
-      if (place === 0 || !this.enter(shard, entry, place, key, ordinal)) {
-        continue;
+      if (place !== 0 && this.enter(shard, entry, place, table, ordinal)) {
+        this.see(table.seen, ordinal * SEEN_WORDS, place);
+        return true;
       }
-      this.hits++;
-      if (counts) {
-        const at = hitsAt(entry);
-        const octets = this.octets;
-        if (octets[at] < HITS_MAX) octets[at]++;
-      }
-      return true;
     }
     return false;
+  }
+
+  /** Notes where a block is, if that is certain. */
+  private see(seen: Int32Array, at: number, place: number): void {
+    if (at >= seen.length) return;
+    if (!this.isStill(this.segment, this.generation)) return;
+    seen[at] = place;
+    seen[at + 1] = this.length;
+    seen[at + 2] = this.generation;
+    seen[at + 3] = this.entry;
   }
 
   /** Takes the record at `place` for the block, if it is the block's. */
@@ -182,7 +229,7 @@ export class BlockCache implements Lender {
     shard: number,
     entry: number,
     place: number,
-    key: TableKey,
+    table: TableBlocks,
     ordinal: number,
   ): boolean {
     const words = this.words;
@@ -200,7 +247,7 @@ export class BlockCache implements Lender {
     const record = start >>> 2;
     const length = records[record + 3];
     if (
-      records[record] !== key.low || records[record + 1] !== key.high ||
+      records[record] !== table.low || records[record + 1] !== table.high ||
       records[record + 2] !== ordinal || length <= 0 ||
       offset + length > this.segmentBytes
     ) return false;
@@ -209,6 +256,7 @@ export class BlockCache implements Lender {
     this.length = length;
     this.segment = segment;
     this.generation = generation;
+    this.entry = entry;
     return true;
   }
 
@@ -223,7 +271,7 @@ export class BlockCache implements Lender {
 
   /** Offers a block that was not found. It may be left out. */
   insert(
-    key: TableKey,
+    table: TableBlocks,
     ordinal: number,
     source: Uint8Array,
     start: number,
@@ -232,11 +280,11 @@ export class BlockCache implements Lender {
     if (
       this.writer === undefined || recordBytes(length) > this.segmentBytes
     ) return;
-    const hash = hashBlock(key.seed, ordinal);
+    const hash = hashBlock(table.seed, ordinal);
     this.writer.insert(
       this.shardOf(hash),
       hash,
-      key,
+      table,
       ordinal,
       source,
       start,

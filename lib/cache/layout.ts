@@ -38,6 +38,8 @@
 
 /** Words of the header, of a shard, and of a bucket. */
 export const LINE_WORDS = 16;
+/** Bits of that. */
+export const LINE_BITS = 4;
 /** Bytes that records are a multiple of. */
 export const UNIT_BYTES = 64;
 /** Bytes of a record before the block. */
@@ -234,20 +236,31 @@ export function tagOf(hash: number, ordinal: number): number {
   return (Math.imul(hash, 0x27d4eb2f) + ordinal) | 1;
 }
 
-/** What all blocks of a table have in common. */
-export class TableKey {
+/** Words of {@linkcode TableBlocks.seen} for each block: place, length, generation (0 if it was not seen), bucket entry. */
+export const SEEN_WORDS = 4;
+
+/** The blocks of one table, as one thread knows them. */
+export class TableBlocks {
   /** The low 32 bits of the table's number. */
   readonly low: number;
   /** Its high bits. */
   readonly high: number;
   /** What {@linkcode hashBlock} starts from. */
   readonly seed: number;
+  /** Where this thread found blocks last. That is still right if their segments' generations are the same. */
+  seen: Int32Array = new Int32Array(0);
 
-  /** The key of table `number`; numbers are never used again. */
+  /** Of table `number`; numbers are never used again. */
   constructor(number: number) {
     this.low = number | 0;
     this.high = Math.floor(number / 0x1_0000_0000);
     this.seed = seedOf(this.low, this.high);
+  }
+
+  /** Makes room to note where `count` blocks are seen, or forgets it with 0; returns the bytes. */
+  note(count: number): number {
+    this.seen = new Int32Array(count * SEEN_WORDS);
+    return this.seen.byteLength;
   }
 }
 

@@ -33,7 +33,7 @@ import {
   recordBytes,
   seedOf,
   type Shape,
-  type TableKey,
+  type TableBlocks,
   tagOf,
   UNIT_BYTES,
   WAYS,
@@ -104,7 +104,7 @@ export class ShardWriter {
   insert(
     shard: number,
     hash: number,
-    key: TableKey,
+    table: TableBlocks,
     ordinal: number,
     source: Uint8Array,
     start: number,
@@ -112,8 +112,8 @@ export class ShardWriter {
   ): boolean {
     if (!this.lock(shard)) return false;
     const tag = tagOf(hash, ordinal);
-    const isPut = !this.holds(hash, tag, key, ordinal) &&
-      this.append(hash, tag, key, ordinal, source, start, length);
+    const isPut = !this.holds(hash, tag, table, ordinal) &&
+      this.append(hash, tag, table, ordinal, source, start, length);
     this.unlock();
     return isPut;
   }
@@ -425,7 +425,7 @@ export class ShardWriter {
   private append(
     hash: number,
     tag: number,
-    key: TableKey,
+    table: TableBlocks,
     ordinal: number,
     source: Uint8Array,
     start: number,
@@ -440,8 +440,8 @@ export class ShardWriter {
     const fill = this.fillOf(segment);
     const record = this.recordAt(segment, fill);
     const records = this.memory.records[this.shard];
-    records[record] = key.low;
-    records[record + 1] = key.high;
+    records[record] = table.low;
+    records[record + 1] = table.high;
     records[record + 2] = ordinal;
     records[record + 3] = length;
     this.memory.bytes[this.shard].set(
@@ -463,7 +463,7 @@ export class ShardWriter {
   private holds(
     hash: number,
     tag: number,
-    key: TableKey,
+    table: TableBlocks,
     ordinal: number,
   ): boolean {
     const words = this.words;
@@ -474,7 +474,7 @@ export class ShardWriter {
       if (words[entry] !== tag || place === 0 || !this.isSound(place)) continue;
       const record = this.recordAt(segmentOf(place), offsetOf(place));
       if (
-        records[record] === key.low && records[record + 1] === key.high &&
+        records[record] === table.low && records[record + 1] === table.high &&
         records[record + 2] === ordinal
       ) return true;
     }

@@ -12,6 +12,15 @@ import { getU32 } from "../encoding/fixed.ts";
 import { corruption } from "../errors.ts";
 import { WIDE_OFFSETS } from "./format.ts";
 
+/** Four bytes of `bytes[at, end)` as an integer that sorts as they do; zeros behind the end. */
+export function headOf(bytes: Uint8Array, at: number, end: number): number {
+  let head = 0;
+  for (let i = at; i < at + 4; i++) {
+    head = (head << 8) | (i < end ? bytes[i] : 0);
+  }
+  return head ^ 0x8000_0000;
+}
+
 /**
  * One block in memory; reused for the next one by {@linkcode Block.reset}.
  *
@@ -68,9 +77,17 @@ export class Block {
   find(key: Uint8Array, keyLength: number): number {
     const order = this.comparePrefix(key, keyLength);
     if (order !== 0) return order < 0 ? -1 - this.count : -1;
+    return this.findAmong(0, this.count, key, keyLength);
+  }
+
+  /** The same for a key that begins with the shared prefix and is known not to sort before `low`, nor after entry `high`. */
+  findAmong(
+    low: number,
+    high: number,
+    key: Uint8Array,
+    keyLength: number,
+  ): number {
     const prefix = this.prefixLength;
-    let low = 0;
-    let high = this.count;
     let equal = -1;
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -84,8 +101,19 @@ export class Block {
     return equal === low ? low : -1 - low;
   }
 
+  /** See {@linkcode headOf}: of what entry `index` has behind the shared prefix. */
+  head(index: number): number {
+    let at = this.entry(index);
+    let rest = this.bytes[at++];
+    if (rest >= 0x80) {
+      rest = (rest & 0x7f) | (this.bytes[at++] << 7);
+      if (rest >= 0x4000) rest = (rest & 0x3fff) | (this.bytes[at++] << 14);
+    }
+    return headOf(this.bytes, at, at + rest);
+  }
+
   /** Compares the shared prefix with the start of a key; 0 if the key begins with it. */
-  private comparePrefix(key: Uint8Array, keyLength: number): number {
+  comparePrefix(key: Uint8Array, keyLength: number): number {
     const prefix = this.prefixLength;
     return compareRanges(
       this.bytes,

@@ -18,7 +18,7 @@
  * @module
  */
 import type { BlockCache } from "../cache/block_cache.ts";
-import { TableKey } from "../cache/layout.ts";
+import { TableBlocks } from "../cache/layout.ts";
 import type { OpenFiles } from "../cache/open_files.ts";
 import type { PartOwner, TableMemory } from "../cache/table_memory.ts";
 import type { EntryKind, Found } from "../cursor.ts";
@@ -42,6 +42,7 @@ import {
   verifySection,
 } from "./format.ts";
 import { mayHold, type TableMeta } from "./meta.ts";
+import { TableIndex } from "./table_index.ts";
 
 /** What reading tables counts, for all tables of a database. */
 export class ReadCounters {
@@ -72,7 +73,7 @@ export interface TableContext {
 /** The part of a table that is in memory once its file is open. */
 interface Opened {
   readonly footer: Footer;
-  readonly index: Block | undefined;
+  readonly index: TableIndex | undefined;
   readonly filter: Uint8Array | undefined;
   readonly fragments: readonly Fragment[];
 }
@@ -81,7 +82,7 @@ interface Opened {
 const FRAGMENT_BYTES = 64;
 
 function bytesOf({ index, filter, fragments }: Opened): number {
-  let bytes = (index?.bytes.length ?? 0) + (filter?.length ?? 0);
+  let bytes = (index?.bytes ?? 0) + (filter?.length ?? 0);
   for (const { start, end, sequences } of fragments) {
     bytes += FRAGMENT_BYTES + start.length + end.length + 8 * sequences.length;
   }
@@ -110,7 +111,7 @@ export class Table implements PartOwner {
   private readonly context: TableContext;
   /** Whether filter, index or range tombstones were used; see {@linkcode TableMemory}. */
   wasUsed = false;
-  private readonly cacheKey: TableKey;
+  private readonly blocks: TableBlocks;
   private readonly block = new Block();
   private readonly entry = new BlockEntry();
   private file: File | undefined;
@@ -123,7 +124,7 @@ export class Table implements PartOwner {
     this.meta = meta;
     this.path = path;
     this.context = context;
-    this.cacheKey = new TableKey(meta.number);
+    this.blocks = new TableBlocks(meta.number);
   }
 
   /** Counts one more version or job that uses the table. */
@@ -152,6 +153,7 @@ export class Table implements PartOwner {
 
   dropPart(): void {
     this.opened = undefined;
+    this.blocks.note(0);
   }
 
   /** Closes the file, keeping what was read. */
@@ -175,7 +177,8 @@ export class Table implements PartOwner {
     if (opened !== undefined) return opened;
     const loaded = this.load();
     this.opened = loaded;
-    this.context.memory.add(this, bytesOf(loaded));
+    const seenBytes = this.blocks.note(loaded.index?.count ?? 0);
+    this.context.memory.add(this, bytesOf(loaded) + seenBytes);
     return loaded;
   }
 
@@ -196,12 +199,14 @@ export class Table implements PartOwner {
     this.checkProperties(this.readSection(properties));
     return {
       footer,
-      index: index.length === 0 ? undefined : openBlock(
-        this.readSection(index),
-        0,
-        index.length,
-        this.path,
-        index.offset,
+      index: index.length === 0 ? undefined : new TableIndex(
+        openBlock(
+          this.readSection(index),
+          0,
+          index.length,
+          this.path,
+          index.offset,
+        ),
       ),
       filter: filter.length === 0
         ? undefined
@@ -403,7 +408,7 @@ export class Table implements PartOwner {
   /** Offers the newest visible entry of the key; returns whether the key is there in any version. */
   private search(
     { footer }: Opened,
-    index: Block,
+    index: TableIndex,
     key: Uint8Array,
     keyLength: number,
     sequence: number,
@@ -411,9 +416,8 @@ export class Table implements PartOwner {
     isLookup: boolean,
   ): boolean {
     const base = footer.baseSequence;
-    const first = index.find(key, keyLength);
-    let ordinal = first < 0 ? -1 - first : first;
     let isPresent = false;
+    let ordinal = index.find(key, keyLength);
     for (; ordinal < index.count; ordinal++) {
       let outcome = this.lookInCache(
         ordinal,
@@ -446,7 +450,7 @@ export class Table implements PartOwner {
     isLookup: boolean,
   ): Outcome | -1 {
     const { cache } = this.context;
-    while (cache.find(this.cacheKey, ordinal, isLookup)) {
+    while (cache.find(this.blocks, ordinal, isLookup)) {
       const { segment, generation } = cache;
       const isBlock = this.block.reset(cache.source, cache.start, cache.length);
       const outcome = isBlock
@@ -520,25 +524,23 @@ export class Table implements PartOwner {
   private keep(ordinal: number, bytes: Uint8Array, length: number): void {
     const { cache } = this.context;
     cache.misses++;
-    cache.insert(this.cacheKey, ordinal, bytes, 0, length);
+    cache.insert(this.blocks, ordinal, bytes, 0, length);
   }
 
   /** The place of the first data block whose last key may be at or after the key. */
   findBlock(key: Uint8Array, keyLength: number): number {
-    const { index } = this.open();
-    if (index === undefined) return 0;
-    const at = index.find(key, keyLength);
-    return at < 0 ? -1 - at : at;
+    return this.open().index?.find(key, keyLength) ?? 0;
   }
 
   /** Where data block `ordinal` lies. */
   handle(ordinal: number): Handle {
     const { index } = this.open();
     const entry = this.entry;
-    if (index === undefined || !entry.read(index, ordinal)) {
+    if (index === undefined || !entry.read(index.block, ordinal)) {
       throw this.badEntry(ordinal);
     }
-    const decoder = new Decoder(index.bytes, entry.valueStart, entry.valueEnd);
+    const { bytes } = index.block;
+    const decoder = new Decoder(bytes, entry.valueStart, entry.valueEnd);
     const handle = { offset: decoder.varint(), length: decoder.varint() };
     const end = handle.offset + handle.length + SECTION_TRAILER_LENGTH;
     if (decoder.failed || end > this.meta.size) throw this.badEntry(ordinal);
@@ -588,7 +590,7 @@ export class Table implements PartOwner {
     isLookup: boolean,
   ): Uint8Array | undefined {
     const { cache } = this.context;
-    while (cache.find(this.cacheKey, ordinal, isLookup)) {
+    while (cache.find(this.blocks, ordinal, isLookup)) {
       const { segment, generation, source, start, length } = cache;
       const bytes = buffer.length < length ? new Uint8Array(length) : buffer;
       copyInto(bytes, 0, source, start, start + length);

@@ -1,0 +1,54 @@
+/**
+ * The index of a table in memory: which data block may hold a key.
+ *
+ * The first four bytes that the separators do not all share are held as
+ * integers beside the block. A search is mostly one among integers that lie
+ * together; only separators that agree in them are compared as bytes.
+ *
+ * @module
+ */
+import { type Block, headOf } from "./block.ts";
+
+/** The index of one table. */
+export class TableIndex {
+  /** The index block. */
+  readonly block: Block;
+  /** How many data blocks there are. */
+  readonly count: number;
+  private readonly heads: Int32Array;
+
+  /** The index in a block that was verified. */
+  constructor(block: Block) {
+    this.block = block;
+    this.count = block.count;
+    this.heads = new Int32Array(block.count);
+    for (let i = 0; i < block.count; i++) this.heads[i] = block.head(i);
+  }
+
+  /** Bytes in memory. */
+  get bytes(): number {
+    return this.block.bytes.length + this.heads.byteLength;
+  }
+
+  /** The place of the first data block whose last key may be at or after the key. */
+  find(key: Uint8Array, keyLength: number): number {
+    const { block, heads, count } = this;
+    const order = block.comparePrefix(key, keyLength);
+    if (order !== 0) return order < 0 ? count : 0;
+    const head = headOf(key, block.shared, keyLength);
+    let low = 0;
+    let high = count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (heads[middle] < head) low = middle + 1;
+      else high = middle;
+    }
+    if (low === count || heads[low] !== head) return low;
+    let end = low + 1;
+    for (let step = 1; end < count && heads[end] === head; step *= 2) {
+      end += step;
+    }
+    const at = block.findAmong(low, end < count ? end : count, key, keyLength);
+    return at < 0 ? -1 - at : at;
+  }
+}
