@@ -294,17 +294,13 @@ export class BlockCache implements Lender {
 
   /**
    * Cleans up after a thread that died. If it was putting a block in, that
-   * shard is emptied, and what it was writing to is never used again: should
-   * it only have been stopped, its bytes end there.
+   * shard is emptied, and what it was writing to, a segment or two, is never
+   * used again: should it only have been stopped, its bytes end there.
    *
    * @param holder The dead thread's {@linkcode BlockCache.holder}.
-   * @param hasEnded It is certain that the thread writes nothing any more:
-   * then nothing need be lost.
    */
-  abandon(holder: number, hasEnded: boolean = false): void {
-    for (let shard = 0; shard <= this.shardMask; shard++) {
-      this.writer?.giveUp(shard, holder, hasEnded);
-    }
+  abandon(holder: number): void {
+    this.writer?.abandon(holder);
   }
 
   /** Bytes of the blocks held, with what each costs beside its own. */

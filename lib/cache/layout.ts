@@ -59,6 +59,9 @@ const SEGMENT_BYTES_USUAL = 256 * 1024;
 /** From here on segments are as large as they may be, lest there be too many. */
 const LARGE_CAPACITY = 4 * 1024 * 1024 * 1024;
 
+/** Bits of the number of all buckets, so that their words are numbered by small integers. */
+const BUCKET_BITS_MAX = 26;
+
 /** Word of the header that counts holders. */
 export const HOLDERS = 6;
 
@@ -97,8 +100,11 @@ function shapeOf(
     shardBits,
     segments,
     segmentBytes,
-    // Between a quarter and a half of the ways in use.
-    bucketBits: Math.max(0, Math.ceil(Math.log2(blocks / (WAYS / 2)))),
+    // One or two blocks in a bucket on average, so that hardly one overflows.
+    bucketBits: Math.min(
+      BUCKET_BITS_MAX - shardBits,
+      Math.max(0, Math.ceil(Math.log2(blocks / 2))),
+    ),
     ghostBits: Math.max(0, Math.floor(Math.log2(blocks))),
   };
 }

@@ -73,6 +73,7 @@ export class ShardWriter {
   private readonly shape: Shape;
   private readonly words: Int32Array;
   private readonly holder: number;
+  private readonly dead = new Set<number>();
   // Of the shard whose lock is held.
   private shard = 0;
   private base = 0;
@@ -129,8 +130,11 @@ export class ShardWriter {
     if (before === this.holder) {
       // An insert of this thread ended in an exception.
       this.invalidate(true);
-    } else if (before !== 0) return false;
-    else if (Atomics.load(words, this.base + INCARNATION) !== incarnation) {
+    } else if (before !== 0) {
+      // It may have gone on for a while after it was given up.
+      if (this.dead.has(before)) this.giveUp(shard, before);
+      return false;
+    } else if (Atomics.load(words, this.base + INCARNATION) !== incarnation) {
       this.unlock();
       return false;
     }
@@ -151,16 +155,24 @@ export class ShardWriter {
   }
 
   /**
-   * Frees a shard whose lock `holder` has, if it has it: every block of it is
-   * dropped. What `holder` was writing is lost, unless it can write no more.
+   * Gives up a holder: each shard whose lock it has, now or when this thread
+   * next wants it, is emptied, and what it was writing to is lost for good.
    */
-  giveUp(shard: number, holder: number, hasEnded: boolean): void {
+  abandon(holder: number): void {
+    this.dead.add(holder);
+    for (let shard = 0; shard < this.memory.shards; shard++) {
+      this.giveUp(shard, holder);
+    }
+  }
+
+  private giveUp(shard: number, holder: number): void {
     this.select(shard);
     if (Atomics.load(this.words, this.base + LOCK) !== holder) return;
-    this.invalidate(hasEnded);
+    this.invalidate(false);
     Atomics.compareExchange(this.words, this.base + LOCK, holder, 0);
   }
 
+  /** Drops every block of the shard. What is being written to is lost, unless its writer can write no more. */
   private invalidate(hasEnded: boolean): void {
     const words = this.words;
     const { segments, bucketBits } = this.shape;
@@ -279,8 +291,8 @@ export class ShardWriter {
 
   // Room.
 
-  /** A segment of a queue with room for `size` bytes, or -1. */
-  private room(queue: Queue, size: number): number {
+  /** A segment of a queue with room for `size` bytes, or -1; blocks are dropped for it only if they may be. */
+  private room(queue: Queue, size: number, mayDrop: boolean): number {
     const open = this.openSegment(queue);
     if (open >= 0) {
       if (this.fillOf(open) + size <= this.shape.segmentBytes) return open;
@@ -295,11 +307,11 @@ export class ShardWriter {
     if (this.free >= 0 && this.counts[queue] < quota) {
       return this.open(this.free, queue);
     }
+    if (!mayDrop) return -1;
     return queue === MAIN ? this.roomInMain(size) : this.roomOnProbation();
   }
 
   private roomInMain(size: number): number {
-    this.words[this.base + WAS_FULL] = 1;
     const oldest = this.oldest[MAIN];
     if (oldest >= 0) return this.compact(oldest, size);
     // Only where segments were lost: what is on probation makes way.
@@ -343,7 +355,7 @@ export class ShardWriter {
 
   private promote(segment: number, at: number, entry: number): void {
     const size = this.sizeAt(segment, at);
-    const target = this.room(MAIN, size);
+    const target = this.room(MAIN, size, true);
     if (target < 0) {
       Atomics.store(this.words, entry + PLACES, 0);
       return;
@@ -432,10 +444,7 @@ export class ShardWriter {
     length: number,
   ): boolean {
     const size = recordBytes(length);
-    const isMain = this.takeGhost(hash) ||
-      this.words[this.base + WAS_FULL] === 0;
-    const queue = isMain ? MAIN : PROBATION;
-    const segment = this.room(queue, size);
+    const segment = this.place(hash, size);
     if (segment < 0) return false;
     const fill = this.fillOf(segment);
     const record = this.recordAt(segment, fill);
@@ -451,6 +460,17 @@ export class ShardWriter {
     this.setFill(segment, fill + size);
     this.publish(hash, tag, placeOf(segment, fill));
     return true;
+  }
+
+  /** A segment for a new block of `size` bytes, or -1. */
+  private place(hash: number, size: number): number {
+    const words = this.words;
+    if (words[this.base + WAS_FULL] === 0) {
+      const segment = this.room(MAIN, size, false);
+      if (segment >= 0) return segment;
+      words[this.base + WAS_FULL] = 1;
+    }
+    return this.room(this.takeGhost(hash) ? MAIN : PROBATION, size, true);
   }
 
   // Buckets and ghosts.
