@@ -26,6 +26,9 @@ function check(separators: readonly string[], probes: Iterable<string>): void {
     const at = separators.findIndex((separator) => separator >= probe);
     const expected = at < 0 ? separators.length : at;
     const key = toBytes(`${probe}junk`);
+    // As bytes at first, later as integers.
+    assertEquals(index.find(key, probe.length), expected, probe);
+    for (let i = 0; i < index.count / 4; i++) index.find(key, probe.length);
     assertEquals(index.find(key, probe.length), expected, probe);
   }
 }
