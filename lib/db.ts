@@ -157,7 +157,7 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
    */
   share(options?: ShareOptions): ShareHandle {
     this.#reader.checkOpen();
-    return this.#tree.share(leaseSecondsOf(options));
+    return this.#tree.share(leaseSecondsOf(options), this.#context);
   }
 
   // Writes.

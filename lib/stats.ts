@@ -83,7 +83,7 @@ export function makeStats(
   openScans: number,
 ): Stats {
   const { versions, maintenance, commits, options, backpressure } = tree;
-  const { cache, counters } = context;
+  const { cache, counters, memory } = context;
   const version = versions.current;
   const metas = version.tables.map((table) => table.meta);
   const memtables = [tree.activeMemtable, ...tree.frozen];
@@ -116,6 +116,7 @@ export function makeStats(
       misses: cache.misses,
       bytes: cache.bytes,
       capacity: cache.capacity,
+      indexBytes: memory.bytes,
     },
     bloom: {
       checks: counters.bloomChecks,

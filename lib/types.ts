@@ -140,8 +140,10 @@ export interface Stats {
     readonly misses: number;
     /** Bytes held. */
     readonly bytes: number;
-    /** Bytes allowed. */
+    /** Bytes allowed: `blockCacheSize`, or less where the runtime does not have so much for one buffer. */
     readonly capacity: number;
+    /** Bytes of filters, indexes and range tombstones held beside it: up to 64 MiB, or `blockCacheSize` if that is more. */
+    readonly indexBytes: number;
   };
   /** The filters of tables. */
   readonly bloom: {

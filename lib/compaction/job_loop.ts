@@ -13,6 +13,7 @@
  */
 import { BlockCache } from "../cache/block_cache.ts";
 import { OpenFiles } from "../cache/open_files.ts";
+import { TableMemory } from "../cache/table_memory.ts";
 import { SharedMemtable } from "../memtable/shared_memtable.ts";
 import type { Runtime, WorkerOwner } from "../runtime/runtime.ts";
 import type { TableMeta } from "../sstable/meta.ts";
@@ -30,6 +31,8 @@ import type { FlushTask, Task, TaskResult } from "./tasks.ts";
 
 /** Table files that one task keeps open at once. */
 const OPEN_FILES_MAX = 64;
+/** Bytes of indexes and filters that one task keeps in memory. */
+const TABLE_MEMORY_BYTES = 64 * 1024 * 1024;
 /** Bytes of blocks kept for the lookups that decide about tombstones. */
 const CACHE_BYTES = 1024 * 1024;
 
@@ -44,6 +47,7 @@ class WorkerSources implements TaskSources {
     this.context = {
       files: runtime.files,
       cache: new BlockCache(CACHE_BYTES),
+      memory: new TableMemory(TABLE_MEMORY_BYTES),
       openFiles: new OpenFiles(OPEN_FILES_MAX),
       counters: new ReadCounters(),
     };

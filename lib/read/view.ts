@@ -27,15 +27,6 @@ export function retainView(view: View): void {
   view.version.retain();
 }
 
-/** The value of a found entry, as a copy of its own; `undefined` for absence. */
-export function valueOf(
-  found: Found,
-  results: Results,
-): Uint8Array | undefined {
-  if (found.sequence === 0 || found.kind !== PUT) return undefined;
-  return results.copy(found.value, found.start, found.end);
-}
-
 /** Lets go of what a view needs. */
 export function releaseView(view: View): void {
   for (const memtable of view.memtables) memtable.release();
@@ -53,6 +44,7 @@ export function releaseView(view: View): void {
  * in means nothing.
  *
  * @param found Where the answer is left: sequence 0 or a tombstone is absence.
+ * It is to be believed if {@linkcode Found.holds} says so after it was used.
  */
 export function lookUp(
   view: View,
@@ -82,5 +74,38 @@ export function lookUp(
     const table = tables[count - 1];
     if (table.meta.newest <= found.sequence) continue;
     table.get(key, keyLength, line, bits, sequence, found);
+  }
+}
+
+/** The value of a key for a reader at `sequence`, as a copy of its own; `undefined` for absence. */
+export function findValue(
+  view: View,
+  key: Uint8Array,
+  keyLength: number,
+  sequence: number,
+  found: Found,
+  results: Results,
+): Uint8Array | undefined {
+  for (;;) {
+    lookUp(view, key, keyLength, sequence, found);
+    const value = found.sequence === 0 || found.kind !== PUT
+      ? undefined
+      : results.copy(found.value, found.start, found.end);
+    if (found.holds()) return value;
+  }
+}
+
+/** Whether a key has a value for a reader at `sequence`. */
+export function hasValue(
+  view: View,
+  key: Uint8Array,
+  keyLength: number,
+  sequence: number,
+  found: Found,
+): boolean {
+  for (;;) {
+    lookUp(view, key, keyLength, sequence, found);
+    const isThere = found.sequence > 0 && found.kind === PUT;
+    if (found.holds()) return isThere;
   }
 }

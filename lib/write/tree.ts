@@ -18,7 +18,6 @@
  * @module
  */
 import { type MaintainedTree, Maintenance } from "../compaction/maintenance.ts";
-import { Found } from "../cursor.ts";
 import { VarveError } from "../errors.ts";
 import {
   type ArenaPool,
@@ -27,12 +26,13 @@ import {
   rangeRoom,
 } from "../memtable/memtable.ts";
 import type { ResolvedOptions } from "../options.ts";
-import { lookUp, type View } from "../read/view.ts";
+import type { View } from "../read/view.ts";
 import type { ShareHandle } from "../share/handle.ts";
 import { Publisher } from "../share/publisher.ts";
 import { Results } from "../runtime/results.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { TableMeta } from "../sstable/meta.ts";
+import type { TableContext } from "../sstable/table.ts";
 import type { Durability, TreeEvent } from "../types.ts";
 import type { Edit } from "../version/edit.ts";
 import type { VersionSet } from "../version/version_set.ts";
@@ -98,7 +98,6 @@ export class Tree implements MaintainedTree, PressureSource {
   /** What {@linkcode Tree.tell} tells. */
   readonly events: EventTarget = new EventTarget();
   private readonly pool: ArenaPool;
-  private readonly found = new Found();
   private readonly waiting: Memtable[];
   private active: Memtable;
   private isLogChangeDue = false;
@@ -150,12 +149,6 @@ export class Tree implements MaintainedTree, PressureSource {
     };
   }
 
-  /** Looks a key up; the answer is good until the next call. */
-  find(key: Uint8Array, keyLength: number, sequence: number): Found {
-    lookUp(this.view(), key, keyLength, sequence, this.found);
-    return this.found;
-  }
-
   // Snapshots.
 
   /** Makes jobs keep what a reader at the last sequence sees; returns that sequence. */
@@ -198,14 +191,15 @@ export class Tree implements MaintainedTree, PressureSource {
   // Reader threads.
 
   /** Makes the database readable by other threads; see share/. */
-  share(leaseSeconds: number): ShareHandle {
+  share(leaseSeconds: number, context: TableContext): ShareHandle {
     if (this.sharing === undefined) {
       this.sharing = new Publisher({
         directory: this.versions.directory,
         pool: this.pool,
         memtables: [...this.waiting, this.active],
         maxFrozenMemtables: this.options.maxFrozenMemtables,
-        blockCacheSize: this.options.blockCacheSize,
+        cache: context.cache,
+        tableMemoryBytes: context.memory.bytesMax,
         leaseSeconds,
       });
       this.versions.onCommit = () => this.showReaders();

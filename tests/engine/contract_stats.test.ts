@@ -171,6 +171,9 @@ test(
       assertEquals(second.blockReads, first.blockReads);
       assertGreater(second.cache.bytes, 0);
       assertEquals(second.cache.capacity, 1 << 20);
+      assertEquals(before.cache.indexBytes, 0);
+      assertGreater(first.cache.indexBytes, 0);
+      assertEquals(second.cache.indexBytes, first.cache.indexBytes);
     }, { ...QUIET, durability: "buffered", blockCacheSize: 1 << 20 }),
 );
 

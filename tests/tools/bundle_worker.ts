@@ -23,7 +23,7 @@ export function bundleWorker(bun: string): string {
     "--target=node",
     "--format=esm",
     "--minify",
-    "--external=./worker_bundle.ts", // Only who starts workers needs it.
+    `--external=./${BUNDLE_FILE}`, // Only who starts workers needs it.
   ], { cwd: ROOT, encoding: "utf8" });
   return `/**
  * \`lib/worker.ts\` and all that it imports, as one script.
