@@ -144,6 +144,7 @@ for (const seed of [1, 2, 3]) {
         held?.snapshot.close();
         assert(await db.majorCompact());
         const { levels: after, tableCount } = db.stats();
+        assertLess(db.stats().spaceAmplification, 1.01);
         assertEquals(after[6].tables, tableCount);
         assertEquals(after[6].entries, model.rows(0, 20_000).length);
         assertEquals(after[6].tombstones + after[6].rangeTombstones, 0);
