@@ -7,7 +7,7 @@
  * @module
  */
 import { Found } from "../cursor.ts";
-import { copyBytes } from "../encoding/bytes.ts";
+import { copyBytes, EMPTY } from "../encoding/bytes.ts";
 import { hashKey, keyHash } from "../encoding/hash.ts";
 import { isBeforeEnd } from "../memtable/range_tombstones.ts";
 import { TableCursor } from "../sstable/cursor.ts";
@@ -144,6 +144,19 @@ export class ElisionByLookup implements TombstoneElision {
   private readonly memtablesOldest: number;
   private readonly rules: LookupRules;
   private readonly found = new Found();
+  // The question that is being asked: fields, so that none costs a closure.
+  private key: Uint8Array = EMPTY;
+  private keyLength = 0;
+  private sequence = 0;
+  private line = 0;
+  private bits = 0;
+  private readonly holdsOlder = (table: Table): boolean => {
+    const { key, keyLength, sequence } = this;
+    return table.meta.oldest < sequence &&
+      table.filterLetsThrough(this.line, this.bits) &&
+      (!this.rules.bloomFallback ||
+        table.holdsOlder(key, keyLength, sequence, this.found));
+  };
 
   /**
    * Decides for a job.
@@ -169,16 +182,13 @@ export class ElisionByLookup implements TombstoneElision {
     sequence: number,
   ): boolean {
     if (this.memtablesOldest < sequence) return false;
-    const bare = start === 0 ? key : copyBytes(key, start, end);
-    const length = end - start;
-    hashKey(bare, 0, length);
-    const { line, bits } = keyHash;
-    return !this.outside.someAt(bare, length, (table) => {
-      if (table.meta.oldest >= sequence) return false;
-      if (!table.filterLetsThrough(line, bits)) return false;
-      return !this.rules.bloomFallback ||
-        table.holdsOlder(bare, length, sequence, this.found);
-    });
+    this.key = start === 0 ? key : copyBytes(key, start, end);
+    this.keyLength = end - start;
+    this.sequence = sequence;
+    hashKey(this.key, 0, this.keyLength);
+    this.line = keyHash.line;
+    this.bits = keyHash.bits;
+    return !this.outside.someAt(this.key, this.keyLength, this.holdsOlder);
   }
 
   nothingOlderInRange(

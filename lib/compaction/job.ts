@@ -9,7 +9,7 @@
  * @module
  */
 import type { Cursor } from "../cursor.ts";
-import type { Fragment } from "../memtable/range_tombstones.ts";
+import { appendFragment, type Fragment } from "../memtable/range_tombstones.ts";
 import { MergingCursor } from "../read/merging_cursor.ts";
 import type { FileSystem } from "../runtime/runtime.ts";
 import { TableCursor } from "../sstable/cursor.ts";
@@ -27,6 +27,8 @@ export type Job<T> = Generator<void, T, void>;
 
 /** Entries between two points at which a job gives way. */
 const ENTRIES_PER_STEP = 64;
+/** Range tombstones between two points at which a job gives way. */
+const FRAGMENTS_PER_STEP = 16;
 /** Bytes after which a job syncs what it wrote: many short waits in place of a long one. */
 const BYTES_PER_SYNC = 1024 * 1024;
 
@@ -209,7 +211,7 @@ export function* mergeIntoTables(
 ): Job<TableMeta[]> {
   const { snapshots, elision } = rules;
   const fragments = mergeFragments(input.fragments());
-  const kept = keptFragments(fragments, snapshots, elision);
+  const kept = yield* keepFragments(fragments, rules);
   const outputs = new Outputs(
     output,
     input.oldest,
@@ -231,6 +233,22 @@ export function* mergeIntoTables(
   }
 }
 
+/** What is kept of range tombstones; gives way now and then, for each may cost reads. */
+function* keepFragments(
+  fragments: readonly Fragment[],
+  { snapshots, elision }: JobRules,
+): Job<Fragment[]> {
+  const kept: Fragment[] = [];
+  for (let at = 0; at < fragments.length; at += FRAGMENTS_PER_STEP) {
+    const some = fragments.slice(at, at + FRAGMENTS_PER_STEP);
+    for (const fragment of keptFragments(some, snapshots, elision)) {
+      appendFragment(kept, fragment);
+    }
+    yield;
+  }
+  return kept;
+}
+
 function* writeAll(stream: MergeStream, outputs: Outputs): Job<void> {
   for (let steps = ENTRIES_PER_STEP;; steps--) {
     const entry = stream.next(ENTRIES_PER_STEP);
@@ -247,7 +265,7 @@ function* writeAll(stream: MergeStream, outputs: Outputs): Job<void> {
 /** Whether a merge of the sources would leave anything out. Reads until the first such entry. */
 export function* wouldDrop(input: JobInput, rules: JobRules): Job<boolean> {
   const fragments = mergeFragments(input.fragments());
-  const kept = keptFragments(fragments, rules.snapshots, rules.elision);
+  const kept = yield* keepFragments(fragments, rules);
   const sequences = (list: readonly Fragment[]) =>
     list.reduce((sum, fragment) => sum + fragment.sequences.length, 0);
   if (sequences(kept) < sequences(fragments)) return true;

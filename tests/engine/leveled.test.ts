@@ -144,6 +144,7 @@ for (const seed of [1, 2, 3]) {
         held?.snapshot.close();
         assert(await db.majorCompact());
         const { levels: after, tableCount } = db.stats();
+        assertLess(db.stats().spaceAmplification, 1.01);
         assertEquals(after[6].tables, tableCount);
         assertEquals(after[6].entries, model.rows(0, 20_000).length);
         assertEquals(after[6].tombstones + after[6].rangeTombstones, 0);
@@ -152,7 +153,10 @@ for (const seed of [1, 2, 3]) {
         assertEquals(await db.majorCompact(), false);
         // The other strategy takes the tree as it is, and the other way round.
         await db.close();
-        db = await openIn(files, { ...OPTIONS, compaction: {} });
+        db = await openIn(files, {
+          ...OPTIONS,
+          compaction: { strategy: "size-tiered" },
+        });
         for (let n = 0; n < 20_000; n += 7) void db.put(keyOf(n), "again");
         for (let n = 0; n < 20_000; n += 7) model.values[n] = "again";
         await db.flush();
