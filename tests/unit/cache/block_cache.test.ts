@@ -373,3 +373,40 @@ test("when every segment is lost the cache keeps nothing, and says so", () => {
   assertEquals(one.cache.bytes, 0);
   assertFalse(one.cache.find(one.table(2), 0, true));
 });
+
+test("a holder that is given up while it makes room, and goes on, harms no block", () => {
+  let interrupted = 0;
+  for (let seed = 1; seed <= 40; seed++) {
+    const one = newUser(128 * 1024);
+    const memory = one.cache.memory!; // not off
+    const two = new CacheUser(BlockCache.attach(memory));
+    const random = new Random(seed);
+    for (let i = 0; i < 100 + random.below(200); i++) {
+      one.touch(2, random.below(60), LENGTH_MAX);
+    }
+    // It moves blocks by `copyWithin`, here that of its own view.
+    const { views } = two.cache as unknown as {
+      views: { bytes: Uint8Array[] };
+    };
+    const [bytes] = views.bytes;
+    let isDue = true;
+    bytes.copyWithin = (target, start, end) => {
+      if (isDue) {
+        isDue = false;
+        interrupted++;
+        one.cache.abandon(two.cache.holder);
+        for (let i = 0; i < 150; i++) {
+          one.touch(2, random.below(60), LENGTH_MAX);
+        }
+      }
+      return Uint8Array.prototype.copyWithin.call(bytes, target, start, end);
+    };
+    for (let i = 0; i < 400; i++) {
+      for (const user of [one, two]) {
+        user.touch(random.chance(50) ? 2 : 4, random.below(60), LENGTH_MAX);
+      }
+    }
+    assertGreater(one.cache.bytes, 0, `seed ${seed}`);
+  }
+  assertGreater(interrupted, 30);
+});
