@@ -7,7 +7,7 @@
 import { test } from "node:test";
 import { attachWith } from "../../lib/attach.ts";
 import { MemoryFileSystem, memoryRuntime } from "../../lib/runtime/memory.ts";
-import type { Runtime } from "../../lib/runtime/runtime.ts";
+import type { File, Runtime } from "../../lib/runtime/runtime.ts";
 import { ControlBlock } from "../../lib/share/control.ts";
 import type { ShareHandle } from "../../lib/share/handle.ts";
 import {
@@ -255,6 +255,7 @@ test(
       }
       const expected = rows(db.scan());
       let disturbances = 0;
+      let reads = 0;
       let isBusy = false;
       const disturb = () => {
         isBusy = true;
@@ -271,8 +272,7 @@ test(
           if (operation !== "read" || !path.endsWith("vtab") || isBusy) {
             return;
           }
-          if (disturbances % 4 < 3) disturb();
-          else disturbances++;
+          if (reads++ % 4 === 3 && disturbances < 12) disturb();
         };
         for (const row of scan) seen.push(...rows([row]));
         files.onOperation = undefined;
@@ -302,7 +302,7 @@ test("a record larger than the write buffer is seen once it is acknowledged, and
     const write = db.write(batch.deleteRange("a", "b"));
     assertEquals(reader.has("b"), !reader.has("a"));
     await write;
-    assertEquals(keys(reader.scan()), ["after", "b", "c", "large"]);
+    assertEquals(keys(reader.scan()), ["b", "c", "large"]);
     assertEquals(keys(snapshot.scan()), ["a", "after", "large"]);
   }));
 
@@ -340,7 +340,7 @@ test(
         writes.push(db.put(numbered("key", i), filled(length, i)));
       }
       await Promise.all(writes);
-      assertEquals(rows(reader.scan()).length, 500);
+      assertEquals(keys(reader.scan()).length, 500);
     }),
 );
 
@@ -587,16 +587,22 @@ test(
       const counting: Runtime = {
         ...runtimeOf(files),
         files: Object.assign(Object.create(files), {
-          open: (path: string, mode: "read") => {
+          open: (path: string, mode: "read"): File => {
             const file = files.open(path, mode);
             if (!path.endsWith("vtab")) return file;
             open++;
-            return Object.assign(Object.create(file), {
+            return {
+              path,
+              readAt: (into, position) => file.readAt(into, position),
+              writeAt: (bytes, position) => file.writeAt(bytes, position),
+              size: () => file.size(),
+              sync: () => file.sync(),
+              syncNow: () => file.syncNow(),
               close: () => {
                 open--;
                 file.close();
               },
-            });
+            };
           },
         }),
       };
