@@ -16,7 +16,12 @@
  *
  * @module
  */
-import { compareBytes, compareRanges, copyBytes } from "../encoding/bytes.ts";
+import {
+  compareBytes,
+  compareRanges,
+  copyBytes,
+  keySuccessor,
+} from "../encoding/bytes.ts";
 import { type Fragment, isBeforeEnd } from "../memtable/range_tombstones.ts";
 import type { TableMeta } from "../sstable/meta.ts";
 
@@ -116,13 +121,15 @@ export class Splitter {
     start: number,
     end: number,
   ): Uint8Array | undefined {
+    if (passed.unbounded) return undefined;
     const below = this.cutting.grandparents[this.grandparent]?.smallest;
-    if (
-      below !== undefined && compareBytes(passed.largest, below) < 0 &&
-      (key === undefined ||
-        compareRanges(below, 0, below.length, key, start, end) <= 0)
-    ) return below;
-    return key === undefined ? undefined : copyBytes(key, start, end);
+    // Where they touch, the last key may be what they touch at.
+    const cut = below !== undefined && compareBytes(passed.largest, below) < 0
+      ? below
+      : keySuccessor(passed.largest);
+    const isBehindKey = key !== undefined &&
+      compareRanges(cut, 0, cut.length, key, start, end) > 0;
+    return isBehindKey ? copyBytes(key, start, end) : cut;
   }
 
   private cutAt(cut: Uint8Array): Uint8Array {

@@ -104,7 +104,7 @@ export interface WorkerOwner {
   post(message: unknown): void;
   /** Takes messages from now on. */
   listen(onMessage: (message: unknown) => void): void;
-  /** Takes none any more, so that the thread ends when it has nothing left to do. */
+  /** Ends this thread. */
   close(): void;
 }
 

@@ -14,6 +14,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
+import process from "node:process";
 import {
   isMainThread,
   parentPort,
@@ -82,6 +83,6 @@ export function workerOwner(): WorkerOwner | undefined {
   return {
     post: (message) => port.postMessage(message),
     listen: (onMessage) => void port.on("message", onMessage),
-    close: () => port.close(),
+    close: () => process.exit(0), // Of this thread only, in a worker.
   };
 }

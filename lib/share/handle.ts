@@ -57,7 +57,11 @@ export function checkHandle(value: unknown): ShareHandle {
     handle.format === 1 && typeof handle.directory === "string" &&
     handle.control instanceof SharedArrayBuffer &&
     Array.isArray(handle.arenas);
-  if (isHandle) return handle;
+  return isHandle ? handle : refuseHandle();
+}
+
+/** Throws `INVALID_ARGUMENT`, as for what is no handle. */
+export function refuseHandle(): never {
   throw new VarveError(
     "INVALID_ARGUMENT",
     "attach takes what db.share() gave, posted to this thread",

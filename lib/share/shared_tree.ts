@@ -32,7 +32,7 @@ import {
   type ListedMemtable,
   VERSION,
 } from "./control.ts";
-import type { ShareHandle } from "./handle.ts";
+import { refuseHandle, type ShareHandle } from "./handle.ts";
 import { SharedRows } from "./rows.ts";
 import { SharedTables } from "./tables.ts";
 
@@ -85,6 +85,7 @@ export class SharedTree implements ReadSource {
     this.handle = handle;
     this.control = new ControlBlock(control, memtablesMax, arenas.length);
     this.words = this.control.words;
+    if (!this.control.isOne) refuseHandle();
     const context: TableContext = {
       files: runtime.files,
       cache: new BlockCache(

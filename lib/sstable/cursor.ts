@@ -65,6 +65,11 @@ export class TableCursor extends Cursor {
   }
 
   override seekToLast(): void {
+    this.toLast();
+  }
+
+  /** Moves to the last entry of the table. */
+  private toLast(): void {
     this.jump(this.blockCount - 1);
     if (this.block !== undefined) this.stand(this.block.count - 1);
   }
@@ -80,7 +85,7 @@ export class TableCursor extends Cursor {
 
   override seekBefore(key: Uint8Array, length: number): void {
     const ordinal = this.table.findBlock(key, length);
-    if (ordinal >= this.blockCount) return this.seekToLast();
+    if (ordinal >= this.blockCount) return this.toLast();
     this.jump(ordinal);
     if (this.block === undefined) return;
     const at = this.block.find(key, length);

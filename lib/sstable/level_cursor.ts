@@ -8,7 +8,11 @@
  */
 import type { Fragment } from "../memtable/range_tombstones.ts";
 import { TableCursor } from "./cursor.ts";
-import { countTablesFrom, endsBefore } from "./sorted_run.ts";
+import {
+  countTablesBefore,
+  countTablesFrom,
+  endsBefore,
+} from "./sorted_run.ts";
 import type { Table } from "./table.ts";
 
 /** A cursor over a sorted run. */
@@ -52,7 +56,7 @@ export class LevelCursor extends TableCursor {
   }
 
   override seekBefore(key: Uint8Array, length: number): void {
-    const count = countTablesFrom(this.tables, key, length);
+    const count = countTablesBefore(this.tables, key, length);
     if (count === 0) {
       this.valid = false;
       return;

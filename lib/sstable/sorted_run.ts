@@ -56,22 +56,32 @@ export function countTablesFrom(
   return low;
 }
 
+/** How many tables of a run start before `key[0, length)`. */
+export function countTablesBefore(
+  tables: readonly HasMeta[],
+  key: Uint8Array,
+  length: number,
+): number {
+  const count = countTablesFrom(tables, key, length);
+  if (count === 0) return 0;
+  const { smallest } = tables[count - 1].meta;
+  const isAt =
+    compareRanges(smallest, 0, smallest.length, key, 0, length) === 0;
+  return isAt ? count - 1 : count;
+}
+
 /** The tables of a run that may say something of a key in [start, end); an empty end is no end. */
 export function tablesBetween<T extends HasMeta>(
   tables: readonly T[],
   start: Uint8Array,
   end: Uint8Array,
 ): readonly T[] {
-  let first = Math.max(0, countTablesFrom(tables, start, start.length) - 1);
   // Of two that touch at the start, only the second holds the key itself.
+  let first = Math.max(0, countTablesFrom(tables, start, start.length) - 1);
   if (first < tables.length && endsBefore(tables[first].meta, start)) first++;
-  let stop = tables.length;
-  if (end.length > 0) {
-    stop = countTablesFrom(tables, end, end.length);
-    if (stop > 0 && compareBytes(tables[stop - 1].meta.smallest, end) === 0) {
-      stop--;
-    }
-  }
+  const stop = end.length === 0
+    ? tables.length
+    : countTablesBefore(tables, end, end.length);
   return first === 0 && stop === tables.length
     ? tables
     : tables.slice(first, stop);

@@ -25,22 +25,27 @@ function key(i: number): string {
   return `key${String(i).padStart(6, "0")}`;
 }
 
+/** Keys that are written. */
+const KEYS = 400;
+
 /** Puts, deletes and range deletes in rounds with a flush each; returns what must be there. */
 async function fill(db: Db, rounds: number): Promise<Map<string, string>> {
   const model = new Map<string, string>();
   for (let round = 0; round < rounds; round++) {
-    for (let i = round; i < 400; i += 1 + round % 3) {
+    const batch = db.batch();
+    for (let i = round; i < KEYS; i += 1 + round % 3) {
       const value = `${round}/${i}`.repeat(8);
       model.set(key(i), value);
-      await db.put(key(i), value, { durability: "buffered" });
+      batch.put(key(i), value);
     }
-    for (let i = round; i < 400; i += 17) {
+    for (let i = round; i < KEYS; i += 17) {
       model.delete(key(i));
-      await db.delete(key(i), { durability: "buffered" });
+      batch.delete(key(i));
     }
-    const start = round * 37 % 380;
+    const start = round * 37 % (KEYS - 20);
     for (let i = start; i < start + 20; i++) model.delete(key(i));
-    await db.deleteRange(key(start), key(start + 20));
+    batch.deleteRange(key(start), key(start + 20));
+    await db.write(batch, { durability: "buffered" });
     await db.flush();
   }
   return model;
@@ -54,7 +59,7 @@ function check(db: Db, model: ReadonlyMap<string, string>): void {
   }
   const sorted = [...model].sort(([a], [b]) => a < b ? -1 : 1);
   assertEquals([...found], sorted);
-  for (let i = 0; i < 400; i++) {
+  for (let i = 0; i < KEYS; i++) {
     const value = db.get(key(i));
     const text = value === undefined ? undefined : decoder.decode(value);
     assertEquals(text, model.get(key(i)));

@@ -7,6 +7,7 @@ import { resolveOptions } from "../../../lib/options.ts";
 import {
   assertEquals,
   assertGreater,
+  assertLess,
   assertLessOrEqual,
 } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
@@ -127,5 +128,63 @@ test(
     assertGreater(seen.cuts, 100, JSON.stringify(seen));
     assertGreater(seen.covered, 20, JSON.stringify(seen));
     assertGreater(seen.levels, 2, JSON.stringify(seen));
+  },
+);
+
+test(
+  "a wide range tombstone goes down in pieces, and no merge of it takes much",
+  LONG,
+  () => {
+    const random = new Random(7);
+    const { compaction } = resolveOptions({ compaction: { minThreshold: 2 } })
+      .options;
+    const tree = new MiniTree({
+      ...compaction,
+      tableSize: 500,
+      tombstoneRatio: 1,
+    });
+    const keys = 4000;
+    const add = (layer: Layer) => {
+      tree.flush(layer);
+      tree.settle(leveled);
+    };
+    const points = (count: number): Layer => {
+      const used = new Set<number>();
+      while (used.size < count) used.add(random.below(keys));
+      const entries = [...used].map((n, i) =>
+        put(nameOf(n), tree.sequence + 1 + i, "v".repeat(60))
+      );
+      return { entries, ranges: [] };
+    };
+    for (let i = 0; i < 40; i++) add(points(100));
+    const all = tree.metas.flat().reduce((sum, { size }) => sum + size, 0);
+    assertGreater(all, 200_000);
+    tree.largestMerge = 0;
+    // A snapshot keeps everything under the deletes, and so the deletes too.
+    tree.snapshots = [tree.sequence];
+    let widest = 0;
+    for (let i = 0; i < 40; i++) {
+      const sequence = tree.sequence + 1;
+      const [start, end] = [nameOf(random.below(200)), nameOf(keys - i)];
+      add({ entries: [], ranges: [{ start, end, sequence }] });
+      add(points(20));
+      const count = tree.metas.slice(1).reduce(
+        (n, level) =>
+          n + level.filter((table) => table.rangeTombstones > 0).length,
+        0,
+      );
+      widest = Math.max(widest, count);
+    }
+    assertGreater(widest, 20);
+    assertLess(tree.largestMerge, all / 4);
+    const probes = Array.from({ length: 30 }, () => nameOf(random.below(keys)));
+    tree.check(probes, "at the end");
+    // What was written after the snapshot may be hidden from it and from all others.
+    assertLess(tree.dropCovered(), 5);
+    tree.snapshots = [];
+    assertGreater(tree.dropCovered(), 100);
+    tree.check(probes, "after the drop");
+    tree.settle(leveled);
+    tree.check(probes, "after all");
   },
 );

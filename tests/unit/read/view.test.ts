@@ -178,6 +178,54 @@ test("tables that cannot hold anything newer are not asked", () => {
   assertLess(context.counters.blockReads, 1 + 40);
 });
 
+test("of a level >= 1 only the table that may hold the key is asked, however many there are", () => {
+  for (const count of [10, 100]) {
+    const context = newContext(newFiles(), 0, 200);
+    const name = (i: number) => `k${String(i).padStart(4, "0")}`;
+    const layers: Layer[] = Array.from({ length: count }, (_, i) => ({
+      entries: [put(name(10 * i), i + 1), put(name(10 * i + 5), i + 1)],
+      ranges: [],
+    }));
+    const files = context.files as ReturnType<typeof newFiles>;
+    const old = tablesOf(layers, context);
+    const version = new Version([[], [], old]);
+    const view = { memtables: [], version };
+    const found = new Found();
+    files.resetCounts();
+    const [key, absent] = [toBytes(name(45)), toBytes(name(46))];
+    lookUp(view, key, key.length, 1000, found);
+    assertEquals(found.sequence, 5);
+    assertEquals(files.counts.open, 1);
+    assertEquals(context.counters.bloomChecks, 1);
+    assertEquals(context.counters.blockReads, 1);
+    // Between two tables: by the bounds of the one that starts before.
+    lookUp(view, absent, absent.length, 1000, found);
+    assertEquals(found.sequence, 0);
+    assertEquals(files.counts.open, 1);
+    assertEquals(context.counters.bloomChecks, 1);
+  }
+});
+
+test("a level that cannot hold anything newer is not asked, nor a table of it", () => {
+  const context = newContext(newFiles());
+  const at = (sequence: number): Layer => ({
+    entries: [put("k", sequence)],
+    ranges: [],
+  });
+  const [young, older, newer] = tablesOf([at(20), at(10), at(30)], context);
+  const found = new Found();
+  const key = toBytes("k");
+  const up = (levels: Table[][]) => {
+    context.counters.bloomChecks = 0;
+    const view = { memtables: [], version: new Version(levels) };
+    lookUp(view, key, 1, 1000, found);
+    return [found.sequence, context.counters.bloomChecks];
+  };
+  assertEquals(up([[young], [older]]), [20, 1]);
+  assertEquals(up([[young], [], [older], [newer]]), [30, 2]);
+  assertEquals(up([[older], [young], [newer]]), [30, 3]);
+});
+
 test("a view keeps its memtables and tables until it is let go", () => {
   class CountingPool extends ArenaPool {
     given = 0;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Splitter } from "../../../lib/compaction/splitting.ts";
 import type {
   MergePick,
   Pick,
@@ -94,22 +95,30 @@ export class FakeTree {
     } else this.#merge(pick);
   }
 
-  #merge({ runs, level, outputSize }: MergePick): void {
-    const inputs = runs.flat();
+  #merge(pick: MergePick): void {
+    const inputs = pick.runs.flat();
     this.largestMerge = Math.max(this.largestMerge, bytesOf(inputs));
     const keys = new Set<number>();
     for (const table of inputs) {
       for (const key of this.#keysOf(table)) keys.add(key);
     }
     const sorted = [...keys].sort((a, b) => a - b);
-    const each = Math.min(sorted.length, Math.ceil(outputSize / ENTRY));
+    const splitter = new Splitter(pick, []);
     const made: TableMeta[] = [];
-    for (let at = 0; at < sorted.length; at += each) {
-      made.push(this.#make(sorted.slice(at, at + each)));
+    let output: number[] = [];
+    for (const key of sorted) {
+      const bytes = bytesOfKey(key);
+      while (splitter.cutBefore(bytes, 0, 4, output.length * ENTRY)) {
+        if (output.length > 0) made.push(this.#make(output));
+        output = [];
+      }
+      output.push(key);
+      splitter.added();
     }
+    made.push(this.#make(output));
     this.mergedBytes += bytesOf(made);
     this.#remove(inputs);
-    this.#put(level, made);
+    this.#put(pick.level, made);
   }
 
   /** Does what is due; returns in how many steps. */
