@@ -135,6 +135,13 @@ function complaintsOf(name: string, { phases }: LatencyResult): string[] {
     check("get p99.9", get.p999, GET_P999_MAX_MS);
     check("lag p99", lag.p99, LAG_P99_MAX_MS);
   }
+  const idle = phases.find(({ entries }) => entries === 0)?.lag.p99 ?? NaN;
+  if (complaints.length > 0 && idle > LAG_P99_MAX_MS) {
+    complaints.push(
+      `${name}, idle: lag p99 is ${figure(idle)} ms; the machine is too busy ` +
+        `for this run to say much`,
+    );
+  }
   if (writing.length === 0) complaints.push(`${name}: nothing was written`);
   return complaints;
 }

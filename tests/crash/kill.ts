@@ -6,8 +6,8 @@
  *         [--background=worker,inline] [--strategy=size-tiered,leveled]
  *
  * Each kill is a round on one database directory: a process opens it, writes
- * down what it finds, works on it, and is sent SIGKILL while it opens, works
- * or closes. What the next process finds, now and then one of another runtime,
+ * down what it finds, works on it, and is sent SIGKILL while it opens, works,
+ * works and compacts, or closes. What the next process finds, now and then one of another runtime,
  * must be a state that the killed one can have left: nothing acknowledged is
  * missing, nothing is there that was not written, no write is there in part.
  * Each process compacts in one of the ways that are given, so that a tree of
@@ -79,7 +79,7 @@ interface Totals {
 }
 
 /** When a process is killed. */
-type Moment = "opening" | "working" | "closing";
+type Moment = "opening" | "working" | "maintaining" | "closing";
 
 function readArguments(args: readonly string[]): Plan {
   const named = new Map<string, string>();
@@ -322,6 +322,8 @@ class Lane {
       ? "opening"
       : chance < 30
       ? "closing"
+      : chance < 60
+      ? "maintaining"
       : "working";
     const task = this.#newTask(
       moment === "closing" ? random.below(150) : undefined,
@@ -329,7 +331,9 @@ class Lane {
     const process = new Process(this.runtime, task);
     await process.says(moment);
     // Most of what there is to meet lies in the first moments.
-    const most = moment === "working" ? random.pick([5, 60, 300, 300]) : 25;
+    const most = moment === "working" || moment === "maintaining"
+      ? random.pick([5, 60, 300, 300])
+      : 25;
     await wait(random.below(most));
     await process.kill();
     this.totals.kills++;
@@ -383,14 +387,15 @@ function newTotals(): Totals {
     compactions: 0,
     stalls: 0,
     tornWrites: 0,
-    byMoment: { opening: 0, working: 0, closing: 0 },
+    byMoment: { opening: 0, working: 0, maintaining: 0, closing: 0 },
   };
 }
 
 function summary(runtime: Runtime, totals: Totals): string {
-  const { opening, working, closing } = totals.byMoment;
+  const { opening, working, maintaining, closing } = totals.byMoment;
   return `${runtime.name} ${runtime.version}: ${totals.kills} kills ` +
-    `(${opening} opening, ${working} working, ${closing} closing), ` +
+    `(${opening} opening, ${working} working, ` +
+    `${maintaining} compacting, ${closing} closing), ` +
     `${totals.opens} opens checked, ${totals.visits} of them by any runtime, ` +
     `${totals.checked} acknowledged writes checked, ` +
     `${totals.flushes} flushes, ${totals.compactions} compactions, ` +

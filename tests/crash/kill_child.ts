@@ -3,7 +3,8 @@
  * it with several writers at once, and waits to be killed.
  *
  * Its one argument is a {@linkcode Task} as JSON. It prints `opening`,
- * `working`, `closing` and `closed` as it goes; what it does is in the journal
+ * `working`, `maintaining` (from its first compaction on), `closing` and
+ * `closed` as it goes; what it does is in the journal
  * and in the dump, see `support/kill_model.ts`.
  *
  * @module
@@ -251,6 +252,8 @@ async function main(task: Task): Promise<void> {
     compaction: { ...task.compaction, minThreshold: 2 },
   });
   dump(db, task);
+  const maintains = () => say("maintaining");
+  db.events.addEventListener("compaction", maintains, { once: true });
   say("working");
   const load = new Workload(db, task, journal);
   const work: Promise<void>[] = [];

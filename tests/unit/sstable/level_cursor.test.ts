@@ -111,6 +111,19 @@ test("a table is opened when the walk reaches it, and not before", () => {
   assertLessOrEqual(files.counts.open, 7);
 });
 
+test("before a key in a gap of the run stands the end of the table below it", () => {
+  const entries = ["a", "b", "m", "n", "x"].map((key, i) => put(key, i + 1));
+  let count = 0;
+  const tables = runOf(entries, () => ++count % 2 === 0); // a b, m n, x
+  assertEquals(tables.length, 3);
+  const cursor = new LevelCursor(tables, false);
+  const before = (key: string) => {
+    cursor.seekBefore(toBytes(key), key.length);
+    return cursor.valid ? cursor.sequence : undefined;
+  };
+  assertEquals(["c", "l", "o", "w", "y"].map(before), [2, 2, 4, 4, 5]);
+});
+
 test("range tombstones of a run: only tables that have some are opened", () => {
   const context = newContext(newFiles());
   const files = context.files as ReturnType<typeof newFiles>;
