@@ -55,7 +55,7 @@ const OPENED = 2;
 const STATE = 15;
 
 /** A segment of this state or a higher one has blocks. */
-export const READABLE = PROBATION;
+export const READABLE: number = PROBATION;
 
 type Queue = typeof PROBATION | typeof MAIN;
 
