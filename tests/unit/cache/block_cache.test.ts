@@ -341,6 +341,9 @@ test("a holder that is given up and goes on all the same harms no block", () => 
     two.cache.insert(two.table(1), 1, source, 0, LENGTH_MAX);
     assertEquals(words[LINE_WORDS], one.cache.holder, `seed ${seed}`);
     Atomics.store(words, LINE_WORDS, 0);
+    // It noticed, and keeps to reading.
+    two.put(6, 1);
+    assertEquals(one.get(6, 1), "absent", `seed ${seed}`);
     // What it published lies in a segment that is lost.
     assertEquals(one.get(1, 1, LENGTH_MAX), "absent");
     for (let i = 0; i < 2000; i++) {
