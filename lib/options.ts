@@ -61,7 +61,7 @@ export interface Options<K = Uint8Array, V = Uint8Array> extends Codecs<K, V> {
   readonly maxFrozenMemtables?: number;
   /** Bytes that a data block aims at. Default 4096; 256 .. 1 MiB. */
   readonly blockSize?: number;
-  /** Bytes of data blocks kept in memory. Default 64 MiB; 0 (off) .. 64 GiB. */
+  /** Bytes of the cache of data blocks, everything counted. Default 64 MiB; 0 (off) .. 64 GiB. */
   readonly blockCacheSize?: number;
   /** Bits of filter for each key. Default 10 (about 1 % false positives); 0 (off) .. 32. */
   readonly bloomBitsPerKey?: number;

@@ -106,7 +106,8 @@ export class BlockCache implements Lender {
   private readonly segmentBytes: number = 0;
 
   /**
-   * An empty cache of at most `capacity` bytes; 0 keeps nothing.
+   * An empty cache of at most `capacity` bytes; 0 keeps nothing. Or the cache
+   * in memory that another thread made: see {@linkcode BlockCache.attach}.
    *
    * @param blockSize The bytes that blocks aim at. Blocks that are larger than
    * a segment (256 KiB, or 16 such blocks, or an eighth of the capacity) are

@@ -29,8 +29,8 @@
  *
  * Invariants:
  * - A block lies in an open segment before its place is published.
- * - No bucket names a place of a segment when the segment's generation
- *   changes; only then are its bytes overwritten.
+ * - No bucket names a place of a segment when it is opened; its generation
+ *   changes then, and only then are its bytes overwritten.
  * - Only who holds the shard's lock changes anything but counts of hits.
  *
  * @module

@@ -55,7 +55,7 @@ const OPENED = 2;
 const STATE = 15;
 
 /** A segment of this state or a higher one has blocks. */
-export const READABLE = PROBATION;
+export const READABLE: number = PROBATION;
 
 type Queue = typeof PROBATION | typeof MAIN;
 
@@ -74,6 +74,8 @@ export class ShardWriter {
   private readonly words: Int32Array;
   private readonly holder: number;
   private readonly dead = new Set<number>();
+  /** Whether this holder was taken for dead in the middle: it puts in nothing more, lest it be given up again and again. */
+  private isGivenUp = false;
   // Of the shard whose lock is held.
   private shard = 0;
   private base = 0;
@@ -111,7 +113,7 @@ export class ShardWriter {
     start: number,
     length: number,
   ): boolean {
-    if (!this.lock(shard)) return false;
+    if (this.isGivenUp || !this.lock(shard)) return false;
     const tag = tagOf(hash, ordinal);
     const isPut = !this.holds(hash, tag, table, ordinal) &&
       this.append(hash, tag, table, ordinal, source, start, length);
@@ -143,7 +145,9 @@ export class ShardWriter {
   }
 
   private unlock(): void {
-    Atomics.compareExchange(this.words, this.base + LOCK, this.holder, 0);
+    const lock = this.base + LOCK;
+    const before = Atomics.compareExchange(this.words, lock, this.holder, 0);
+    if (before !== this.holder) this.isGivenUp = true;
   }
 
   private select(shard: number): void {
@@ -165,23 +169,31 @@ export class ShardWriter {
     }
   }
 
+  /** Takes the lock over from a holder that has it, so that no third one has a part in this. */
   private giveUp(shard: number, holder: number): void {
     this.select(shard);
-    if (Atomics.load(this.words, this.base + LOCK) !== holder) return;
+    const lock = this.base + LOCK;
+    const before = Atomics.compareExchange(
+      this.words,
+      lock,
+      holder,
+      this.holder,
+    );
+    if (before !== holder) return;
     this.invalidate(false);
-    Atomics.compareExchange(this.words, this.base + LOCK, holder, 0);
+    this.unlock();
   }
 
-  /** Drops every block of the shard. What is being written to is lost, unless its writer can write no more. */
+  /**
+   * Drops every block of the shard, under its lock. What is being written to is
+   * lost, unless its writer can write no more. The buckets are cleared last:
+   * what a writer that goes on names afterwards is lost.
+   */
   private invalidate(hasEnded: boolean): void {
     const words = this.words;
     const { segments, bucketBits } = this.shape;
     Atomics.add(words, this.base + INCARNATION, 1);
     this.incarnation = words[this.base + INCARNATION] & 255;
-    for (let bucket = 0; bucket < 1 << bucketBits; bucket++) {
-      const places = this.firstBucket + bucket * LINE_WORDS + PLACES;
-      for (let i = 0; i < WAYS; i++) Atomics.store(words, places + i, 0);
-    }
     for (let segment = 0; segment < segments; segment++) {
       for (;;) {
         const before = this.generation(segment);
@@ -190,6 +202,10 @@ export class ShardWriter {
         const after = this.next(before, isLost ? LOST : FREE);
         if (this.change(segment, before, after)) break;
       }
+    }
+    for (let bucket = 0; bucket < 1 << bucketBits; bucket++) {
+      const places = this.firstBucket + bucket * LINE_WORDS + PLACES;
+      for (let i = 0; i < WAYS; i++) Atomics.store(words, places + i, 0);
     }
     words[this.base + WAS_FULL] = 0;
   }

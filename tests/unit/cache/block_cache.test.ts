@@ -341,6 +341,9 @@ test("a holder that is given up and goes on all the same harms no block", () => 
     two.cache.insert(two.table(1), 1, source, 0, LENGTH_MAX);
     assertEquals(words[LINE_WORDS], one.cache.holder, `seed ${seed}`);
     Atomics.store(words, LINE_WORDS, 0);
+    // It noticed, and keeps to reading.
+    two.put(6, 1);
+    assertEquals(one.get(6, 1), "absent", `seed ${seed}`);
     // What it published lies in a segment that is lost.
     assertEquals(one.get(1, 1, LENGTH_MAX), "absent");
     for (let i = 0; i < 2000; i++) {
@@ -377,12 +380,12 @@ test("when every segment is lost the cache keeps nothing, and says so", () => {
 test("a holder that is given up while it makes room, and goes on, harms no block", () => {
   let interrupted = 0;
   for (let seed = 1; seed <= 40; seed++) {
-    const one = newUser(128 * 1024);
+    const one = newUser(256 * 1024);
     const memory = one.cache.memory!; // not off
     const two = new CacheUser(BlockCache.attach(memory));
     const random = new Random(seed);
-    for (let i = 0; i < 100 + random.below(200); i++) {
-      one.touch(2, random.below(60), LENGTH_MAX);
+    for (let i = 0; i < 300 + random.below(300); i++) {
+      one.touch(2, random.below(150), LENGTH_MAX);
     }
     // It moves blocks by `copyWithin`, here that of its own view.
     const { views } = two.cache as unknown as {
@@ -395,15 +398,15 @@ test("a holder that is given up while it makes room, and goes on, harms no block
         isDue = false;
         interrupted++;
         one.cache.abandon(two.cache.holder);
-        for (let i = 0; i < 150; i++) {
-          one.touch(2, random.below(60), LENGTH_MAX);
+        for (let i = 0; i < 300; i++) {
+          one.touch(2, random.below(150), LENGTH_MAX);
         }
       }
       return Uint8Array.prototype.copyWithin.call(bytes, target, start, end);
     };
-    for (let i = 0; i < 400; i++) {
+    for (let i = 0; i < 800; i++) {
       for (const user of [one, two]) {
-        user.touch(random.chance(50) ? 2 : 4, random.below(60), LENGTH_MAX);
+        user.touch(random.chance(50) ? 2 : 4, random.below(150), LENGTH_MAX);
       }
     }
     assertGreater(one.cache.bytes, 0, `seed ${seed}`);
