@@ -89,15 +89,21 @@ export class Backpressure {
     if (!this.isOn) this.episodeEnds();
   }
 
-  /** Why no memtable can be frozen now, if so. */
+  /** Bytes that may wait for their flush. */
+  private get backlogMost(): number {
+    const { maxFrozenMemtables, writeBufferSize } = this.source.options;
+    return Math.max(BACKLOG_LEAST, 2 * maxFrozenMemtables * writeBufferSize);
+  }
+
+  /** Whether so much waits for its flush that no memtable may be frozen. */
+  get isFull(): boolean {
+    return this.source.frozenBytes >= this.backlogMost;
+  }
+
+  /** Why a write that needs a memtable frozen is refused, if so. */
   refusal(): VarveError | undefined {
-    const { maintenance, frozenBytes, options } = this.source;
-    const { maxFrozenMemtables, writeBufferSize } = options;
-    const most = Math.max(
-      BACKLOG_LEAST,
-      2 * maxFrozenMemtables * writeBufferSize,
-    );
-    if (frozenBytes < most) return undefined;
+    if (!this.isFull) return undefined;
+    const { maintenance, frozenBytes } = this.source;
     maintenance.scheduleFlush();
     this.refused++;
     if (maintenance.flushError !== undefined) {
@@ -109,7 +115,7 @@ export class Backpressure {
     }
     return new VarveError(
       "BUSY",
-      `${frozenBytes} bytes wait for a flush, ${most} may; await the writes`,
+      `${frozenBytes} bytes wait for a flush, ${this.backlogMost} may; await the writes`,
     );
   }
 

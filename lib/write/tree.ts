@@ -507,11 +507,16 @@ export class Tree implements MaintainedTree, PressureSource {
   async flush(): Promise<number> {
     const refusal = this.health.refusal();
     if (refusal !== undefined) throw refusal;
+    let tables = 0;
+    if (this.backpressure.isFull) {
+      tables = this.waiting.length;
+      await this.maintenance.frozenAtMost(0);
+    }
     if (!this.active.isEmpty) {
       const failure = this.freeze(0);
       if (failure !== undefined) throw failure;
     }
-    const tables = this.waiting.length;
+    tables += this.waiting.length;
     await this.maintenance.frozenAtMost(0);
     return tables;
   }
