@@ -8,18 +8,25 @@
  *               the database is closed
  *      2        published sequence, low word
  *      3        horizon: raised before the owner reads the cells
- *      4        the last token given to a lease
- *      5        cells that may be in use
- *      16...    the state, as doubles: sequence base (what the low word is
+ *      32       the last token given to a lease
+ *      33       cells that may be in use
+ *      64...    the state, as doubles: sequence base (what the low word is
  *               added to), manifest number, manifest length, number of
  *               memtables, then for each, newest first: its arena, the
  *               arena's use, lowest and highest sequence (0: still filled)
  *      ...      uses: which memtable each arena holds
+<<<<<<< HEAD
  *      ...      leases, a cache line each: token (0: free), counter, what the
  *               reader is called in the block cache
+=======
+ *      ...      leases, 128 bytes each: token (0: free), counter
+>>>>>>> share
  *      ...      cells: token of the lease (0: free), sequence low and high,
  *               unused
  * ```
+ *
+ * What different threads write often lies 128 bytes apart: processors fetch
+ * lines of 64 bytes in pairs.
  *
  * Invariants:
  * - Only the owner writes, except that readers claim leases and cells, raise
@@ -51,13 +58,13 @@ const MAGIC_WORD = 0;
 export const VERSION = 1;
 const SEQUENCE_LOW = 2;
 const HORIZON = 3;
-const LAST_TOKEN = 4;
-const CELLS_IN_USE = 5;
-const STATE_WORD = 16;
+const LAST_TOKEN = 32;
+const CELLS_IN_USE = 33;
+const STATE_WORD = 64;
 const STATE = STATE_WORD / 2;
 const STATE_HEADER = 4;
 const MEMTABLE_FIELDS = 4;
-const LEASE_WORDS = 16;
+const LEASE_WORDS = 32;
 const LEASES = 256;
 const CELL_WORDS = 4;
 const CELLS = 4096;

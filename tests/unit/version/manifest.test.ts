@@ -4,6 +4,7 @@ import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
 import type { Edit } from "../../../lib/version/edit.ts";
 import {
   type ManifestContent,
+  ManifestFollower,
   ManifestWriter,
   readManifest,
 } from "../../../lib/version/manifest.ts";
@@ -220,6 +221,7 @@ test("a manifest of thousands of edits, torn, is read in time", LONG, () => {
   assert(bytes.length > 50_000);
 });
 
+<<<<<<< HEAD
 test("tables of a level that overlap are damage, but not in level 0, and not for a while", () => {
   const table = (number: number, level: number, key: string) => ({
     level,
@@ -237,4 +239,44 @@ test("tables of a level that overlap are damage, but not in level 0, and not for
   assertEquals([...read(later.files).state.tables.keys()], [4]);
   const young = make([{ addTables: [table(3, 0, "a"), table(4, 0, "b")] }]);
   assertEquals(read(young.files).state.tables.size, 2);
+=======
+test("a follower knows what was committed, in one step or in many", () => {
+  const { files, lengths } = make();
+  const [header, ...ends] = lengths;
+  for (let first = 0; first <= ends.length; first++) {
+    const follower = new ManifestFollower(files, PATH, NUMBER);
+    for (const end of [header, ...ends].slice(first)) {
+      follower.follow(end);
+      const edits = EDITS.slice(0, lengths.indexOf(end));
+      const expected = read(make(edits).files).state.snapshot();
+      assertEquals(follower.state.snapshot(), expected);
+      follower.follow(end);
+      follower.follow(header);
+      assertEquals(follower.state.snapshot(), expected);
+    }
+    follower.close();
+  }
+});
+
+test("a follower takes nothing but whole records of its manifest", LONG, () => {
+  const { files, bytes, lengths } = make();
+  const end = bytes.length;
+  const follow = (number: number, to: number) => {
+    const follower = new ManifestFollower(files, PATH, number);
+    try {
+      follower.follow(to);
+    } finally {
+      follower.close();
+    }
+  };
+  throwsWith("CORRUPTION", () => follow(NUMBER + 1, end));
+  throwsWith("CORRUPTION", () => follow(NUMBER, end + 1));
+  throwsWith("CORRUPTION", () => follow(NUMBER, lengths[1] + 1));
+  for (let at = 0; at < end; at++) {
+    const changed = bytes.slice();
+    changed[at] ^= 0x40;
+    files.writeFile(PATH, changed);
+    throwsWith("CORRUPTION", () => follow(NUMBER, end));
+  }
+>>>>>>> share
 });
