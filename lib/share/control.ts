@@ -15,12 +15,8 @@
  *               memtables, then for each, newest first: its arena, the
  *               arena's use, lowest and highest sequence (0: still filled)
  *      ...      uses: which memtable each arena holds
-<<<<<<< HEAD
- *      ...      leases, a cache line each: token (0: free), counter, what the
+ *      ...      leases, 128 bytes each: token (0: free), counter, what the
  *               reader is called in the block cache
-=======
- *      ...      leases, 128 bytes each: token (0: free), counter
->>>>>>> share
  *      ...      cells: token of the lease (0: free), sequence low and high,
  *               unused
  * ```

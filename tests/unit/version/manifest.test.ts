@@ -221,7 +221,6 @@ test("a manifest of thousands of edits, torn, is read in time", LONG, () => {
   assert(bytes.length > 50_000);
 });
 
-<<<<<<< HEAD
 test("tables of a level that overlap are damage, but not in level 0, and not for a while", () => {
   const table = (number: number, level: number, key: string) => ({
     level,
@@ -239,7 +238,8 @@ test("tables of a level that overlap are damage, but not in level 0, and not for
   assertEquals([...read(later.files).state.tables.keys()], [4]);
   const young = make([{ addTables: [table(3, 0, "a"), table(4, 0, "b")] }]);
   assertEquals(read(young.files).state.tables.size, 2);
-=======
+});
+
 test("a follower knows what was committed, in one step or in many", () => {
   const { files, lengths } = make();
   const [header, ...ends] = lengths;
@@ -278,5 +278,4 @@ test("a follower takes nothing but whole records of its manifest", LONG, () => {
     files.writeFile(PATH, changed);
     throwsWith("CORRUPTION", () => follow(NUMBER, end));
   }
->>>>>>> share
 });
