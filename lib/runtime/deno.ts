@@ -243,6 +243,16 @@ class DenoFileSystem implements FileSystem {
     }
   }
 
+  async removeAside(path: string): Promise<void> {
+    try {
+      const { isDirectory } = await Deno.lstat(path);
+      if (isDirectory) throw ioFailure("remove", path, "EISDIR");
+      await Deno.remove(path);
+    } catch (thrown) {
+      throw ioError("remove", path, thrown);
+    }
+  }
+
   syncDirectory(path: string): void {
     if (IS_WINDOWS) return;
     try {

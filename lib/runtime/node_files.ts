@@ -248,6 +248,15 @@ export class NodeFileSystem implements FileSystem {
   }
 
   /** @inheritDoc */
+  async removeAside(path: string): Promise<void> {
+    try {
+      await fs.promises.unlink(path);
+    } catch (thrown) {
+      throw ioError("remove", path, thrown);
+    }
+  }
+
+  /** @inheritDoc */
   syncDirectory(path: string): void {
     if (IS_WINDOWS) return;
     try {

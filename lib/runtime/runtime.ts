@@ -66,6 +66,8 @@ export interface FileSystem {
   rename(from: string, to: string): void;
   /** Removes a file. */
   remove(path: string): void;
+  /** The same, off the thread: freeing a large file takes milliseconds. Where it is absent, {@linkcode remove} does. */
+  readonly removeAside?: (path: string) => Promise<void>;
   /** Makes a directory's entries durable, blocking. */
   syncDirectory(path: string): void;
   /**

@@ -52,6 +52,7 @@ export class VersionSet {
   private manifest: ManifestWriter | undefined;
   private snapshotLength = 0;
   private failed = false;
+  private readonly removals = new Set<Promise<void>>();
   private version: Version;
   /** Called when an edit is durable, before the files that it makes superfluous go. */
   onCommit: (() => void) | undefined;
@@ -214,14 +215,25 @@ export class VersionSet {
     return versionOf(this.state, this.tables);
   }
 
-  /** Removes a file that no version names. */
+  /** Removes a file that no version names. If that fails, it is not worth failing for: the next open tries again. */
   private removeFile(path: string): void {
     if (this.failed) return;
+    if (this.files.removeAside !== undefined) {
+      const removal = this.files.removeAside(path).catch(() => {})
+        .finally(() => this.removals.delete(removal));
+      this.removals.add(removal);
+      return;
+    }
     try {
       this.files.remove(path);
     } catch {
-      // It is superfluous, and the next open tries again: not worth failing for.
+      // See above.
     }
+  }
+
+  /** Resolves when every file is gone whose removal was begun. */
+  async removed(): Promise<void> {
+    await Promise.all(this.removals);
   }
 
   /** Closes every file. */

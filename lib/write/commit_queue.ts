@@ -78,6 +78,17 @@ export class CommitQueue {
     return this.syncing !== undefined;
   }
 
+  /** Bytes that the operating system has and the disk may not have. */
+  get unsyncedBytes(): number {
+    return this.log.unsyncedBytes;
+  }
+
+  /** Starts a sync, though nobody waits for it. Not while one is under way. */
+  syncSoon(): void {
+    this.writeOut();
+    if (this.health.failure === undefined) this.syncing = this.syncOnce();
+  }
+
   /** The acknowledgement of what was just appended to the log. */
   acknowledge(durability: Durability): Promise<void> {
     const group = this.join(durability);

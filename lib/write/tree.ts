@@ -63,6 +63,10 @@ export interface RecoveredTree {
   readonly lostTailBytes: number;
 }
 
+/** Bytes that the last sync of a log, which blocks, may have to do; */
+const LAST_SYNC_BYTES_MAX = 256 * 1024;
+/** as long as this many syncs that do not block bring it there. */
+const SYNCS_BEFORE_CHANGE_MAX = 4;
 /** At closing, a memtable of this many bytes becomes a table: replaying its log would cost the next open more. */
 const FLUSH_AT_CLOSE_BYTES = 256 * 1024;
 /** Milliseconds that closing waits for a flush. */
@@ -101,6 +105,7 @@ export class Tree implements MaintainedTree, PressureSource {
   private readonly waiting: Memtable[];
   private active: Memtable;
   private isLogChangeDue = false;
+  private syncsBeforeChange = 0;
   private log: LogWriter;
   private readonly snapshots = new Map<number, number>();
   private cachedView: View | undefined;
@@ -120,7 +125,7 @@ export class Tree implements MaintainedTree, PressureSource {
       this.health,
       recovered.log,
       new Turns(recovered.runtime),
-      () => this.changeLogIfDue(),
+      () => this.changeLogSoon(),
     );
     this.pool = recovered.pool;
     this.lastSequence = recovered.lastSequence;
@@ -411,14 +416,31 @@ export class Tree implements MaintainedTree, PressureSource {
     this.active = fresh;
     this.cachedView = undefined;
     this.showReaders();
-    if (!this.commits.isSyncing) this.changeLogIfDue();
+    this.changeLogSoon();
     this.maintenance.scheduleFlush();
     this.backpressure.update();
     const { failure } = this.health;
     return failure === undefined ? undefined : asVarveError(failure);
   }
 
-  /** Starts a new log if a memtable was frozen since the last one started. A failure latches the handle. */
+  /**
+   * Starts a new log if a memtable was frozen since the last one started, once
+   * no sync is under way and little is left to be synced: the last sync of the
+   * old log blocks. Called after each sync too.
+   */
+  private changeLogSoon(): void {
+    if (!this.isLogChangeDue || this.commits.isSyncing) return;
+    const isMuch = this.commits.unsyncedBytes > LAST_SYNC_BYTES_MAX;
+    if (isMuch && this.syncsBeforeChange < SYNCS_BEFORE_CHANGE_MAX) {
+      this.syncsBeforeChange++;
+      this.commits.syncSoon();
+      return;
+    }
+    this.syncsBeforeChange = 0;
+    this.changeLogIfDue();
+  }
+
+  /** Starts a new log if one is due. A failure latches the handle. */
   private changeLogIfDue(): void {
     if (!this.isLogChangeDue || this.health.failure !== undefined) return;
     this.isLogChangeDue = false;
@@ -540,6 +562,7 @@ export class Tree implements MaintainedTree, PressureSource {
     } finally {
       this.versions.close();
     }
+    await this.versions.removed();
     failure ??= this.health.refusal();
     if (failure !== undefined) throw failure;
   }
