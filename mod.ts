@@ -30,12 +30,18 @@ export { type ErrorCode, VarveError } from "./lib/errors.ts";
 export type { Codecs, CompactionOptions, Options } from "./lib/options.ts";
 export type {
   Bytes,
+  CompactionEvent,
   Durability,
+  ErrorEvent,
+  FlushEvent,
   JobStats,
   KeyRange,
   LevelStats,
   Operation,
   ScanOptions,
+  StallEvent,
   Stats,
+  TreeEvent,
+  WorkerEvent,
   WriteOptions,
 } from "./lib/types.ts";

@@ -30,6 +30,7 @@ import {
 } from "../tests/tools/runtimes.ts";
 import type { Facts, StepResult } from "./child.ts";
 import { mebibytes, thousands } from "./machine.ts";
+import { printTable } from "./table.ts";
 import { type Scenario, SCENARIOS, type Unit } from "./workloads.ts";
 
 const QUICK_SIZE = 10_000;
@@ -228,28 +229,6 @@ function median(numbers: number[]): number {
   return sorted.length % 2 === 1 ? upper : (lower + upper) / 2;
 }
 
-/** Prints a Markdown table with its columns aligned. */
-function printTable(header: string[], rows: string[][]): void {
-  const widths = header.map((cell, column) =>
-    Math.max(3, cell.length, ...rows.map((row) => row[column]?.length ?? 0))
-  );
-  const line = (row: string[]) =>
-    "| " + row.map((cell, column) => {
-      const width = widths[column] ?? 0;
-      return column < TEXT_COLUMNS ? cell.padEnd(width) : cell.padStart(width);
-    }).join(" | ") + " |";
-  console.log(line(header));
-  console.log(
-    line(
-      widths.map((width, column) =>
-        column < TEXT_COLUMNS ? "-".repeat(width) : "-".repeat(width - 1) + ":"
-      ),
-    ),
-  );
-  for (const row of rows) console.log(line(row));
-  console.log();
-}
-
 /** Of every measurement at a size, the median over the rounds by runtime. */
 function printRates(rows: Row[], runtimes: Runtime[], size: number): void {
   const names = new Map<string, Unit>();
@@ -271,6 +250,7 @@ function printRates(rows: Row[], runtimes: Runtime[], size: number): void {
         return unit === "ms" ? figure.toFixed(1) : thousands(figure);
       }),
     ]),
+    TEXT_COLUMNS,
   );
 }
 
@@ -296,14 +276,18 @@ function printFacts(facts: FactsRow[], runtimes: Runtime[], size: number) {
       ]);
     }
   }
-  printTable([
-    `${thousands(size)} entries`,
-    "runtime",
-    "peak memory",
-    "on disk",
-    "write ampl.",
-    "stalled",
-  ], rows);
+  printTable(
+    [
+      `${thousands(size)} entries`,
+      "runtime",
+      "peak memory",
+      "on disk",
+      "write ampl.",
+      "stalled",
+    ],
+    rows,
+    TEXT_COLUMNS,
+  );
 }
 
 const settings = readSettings();

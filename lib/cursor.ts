@@ -64,7 +64,19 @@ export abstract class Cursor {
   }
 }
 
-/** Where a lookup leaves what it found, reused so that lookups allocate nothing. */
+/** Whose bytes a lookup may use in place, and must ask about afterwards. */
+export interface Lender {
+  /** Whether everything that was read of a segment until now is of that generation. */
+  isStill(segment: number, generation: number): boolean;
+}
+
+/**
+ * Where a lookup leaves what it found, reused so that lookups allocate nothing.
+ *
+ * The value may lie in memory that others overwrite. Whoever uses an answer
+ * asks {@linkcode Found.holds} after copying the value, and looks the key up
+ * again if it says no.
+ */
 export class Found {
   /** The sequence of the newest visible entry or tombstone so far; 0 if none. */
   sequence = 0;
@@ -76,12 +88,39 @@ export class Found {
   start = 0;
   /** Where the value ends. */
   end = 0;
+  private lender: Lender | undefined;
+  private segment = 0;
+  private generation = 0;
+  private isLost = false;
 
   /** Forgets the last lookup. */
   reset(): void {
     this.sequence = 0;
     this.kind = TOMBSTONE;
     this.value = EMPTY;
+    this.lender = undefined;
+    this.isLost = false;
+  }
+
+  /** Whether the answer is true, and the value was copied whole if it was copied. */
+  holds(): boolean {
+    const lender = this.lender;
+    return !this.isLost && (lender === undefined ||
+      lender.isStill(this.segment, this.generation));
+  }
+
+  /** Before anything is decided by what was found so far: whether that holds; if it does not, the answer never will. */
+  holdsSoFar(): boolean {
+    if (this.holds()) return true;
+    this.isLost = true;
+    return false;
+  }
+
+  /** Says that what was offered last was read from a lender's memory. */
+  lend(lender: Lender, segment: number, generation: number): void {
+    this.lender = lender;
+    this.segment = segment;
+    this.generation = generation;
   }
 
   /** Takes a point entry, if it is newer than what is held. */
@@ -98,6 +137,7 @@ export class Found {
     this.value = value;
     this.start = start;
     this.end = end;
+    this.lender = undefined;
   }
 
   /** Takes a covering range tombstone, if it is newer than what is held. */
@@ -106,5 +146,6 @@ export class Found {
     this.sequence = sequence;
     this.kind = TOMBSTONE;
     this.value = EMPTY;
+    this.lender = undefined;
   }
 }

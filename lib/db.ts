@@ -157,7 +157,7 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
    */
   share(options?: ShareOptions): ShareHandle {
     this.#reader.checkOpen();
-    return this.#tree.share(leaseSecondsOf(options));
+    return this.#tree.share(leaseSecondsOf(options), this.#context);
   }
 
   // Writes.
@@ -361,6 +361,26 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
   /** Closes the database: `await using db = await open(path)`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /**
+   * Tells what happens behind the program's back: events of type `flush`,
+   * `compaction`, `stall`, `worker` and `error`, each a `CustomEvent` whose
+   * `detail` is the {@linkcode TreeEvent} of that type.
+   *
+   * @example
+   * ```ts
+   * import { open, type StallEvent } from "@varve/db";
+   *
+   * await using db = await open("./data");
+   * db.events.addEventListener("stall", (event) => {
+   *   const { begins, reason } = (event as CustomEvent<StallEvent>).detail;
+   *   console.log(begins ? `writes wait for a ${reason}` : "writes go on");
+   * });
+   * ```
+   */
+  get events(): EventTarget {
+    return this.#tree.events;
   }
 
   /** An empty batch with the codecs of this database. */

@@ -27,7 +27,7 @@ export type ErrorCode =
   | "IO"
   /** An earlier write or sync of a log or manifest failed; reads go on. */
   | "READ_ONLY"
-  /** Writes come faster than they can be stored, or too many readers, or snapshots of reader threads, are open. */
+  /** Writes come faster than they can be stored, or too many readers, or snapshots of reader threads, are open: wait, then try again. */
   | "BUSY"
   /** A maintenance call was cut short by `close()`. */
   | "ABORTED";

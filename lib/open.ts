@@ -13,6 +13,7 @@
  */
 import { BlockCache } from "./cache/block_cache.ts";
 import { OpenFiles } from "./cache/open_files.ts";
+import { TableMemory } from "./cache/table_memory.ts";
 import { Db } from "./db.ts";
 import { corruption, VarveError } from "./errors.ts";
 import {
@@ -44,6 +45,8 @@ import { Tree } from "./write/tree.ts";
 
 /** Table files that one database keeps open at once. */
 const OPEN_FILES_MAX = 256;
+/** Filters, indexes and range tombstones may take this much, or as much as the block cache if that is more. */
+const TABLE_MEMORY_BYTES = 256 * 1024 * 1024;
 
 /**
  * Opens the database in a directory, making it if need be.
@@ -200,7 +203,10 @@ function openLocked<K, V>(
   const known = readState(files, directory, names);
   const context: TableContext = {
     files,
-    cache: new BlockCache(options.blockCacheSize),
+    cache: new BlockCache(options.blockCacheSize, options.blockSize),
+    memory: new TableMemory(
+      Math.max(TABLE_MEMORY_BYTES, options.blockCacheSize),
+    ),
     openFiles: new OpenFiles(OPEN_FILES_MAX),
     counters: new ReadCounters(),
   };

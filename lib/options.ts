@@ -9,12 +9,14 @@ import type { Durability } from "./types.ts";
 
 /** How the tree is kept in shape. */
 export interface CompactionOptions {
-  /** Default `"size-tiered"`. `"leveled"` is accepted and, for now, compacts by size too. */
+  /** Default `"size-tiered"`: writes least. `"leveled"`: reads and space cost least. See docs/PERFORMANCE.md. */
   readonly strategy?: "size-tiered" | "leveled";
   /**
-   * Where flushes and compactions run. Default `"worker"`; for now that runs
-   * inline, in slices between the program's own work, and `stats()` says so.
-   * `"off"`: full memtables are still flushed, only the explicit calls compact.
+   * Where flushes and compactions run. Default `"worker"`: on a thread of
+   * their own; where none can be started, inline, and `stats()` says so.
+   * `"inline"`: on the program's thread, in slices between its own work.
+   * `"off"`: full memtables are still flushed, inline; only the explicit calls
+   * compact.
    */
   readonly background?: "worker" | "inline" | "off";
   /** Tables of like size that make a minor compaction. Default 4; 2 .. 64. */
@@ -59,12 +61,14 @@ export interface Options<K = Uint8Array, V = Uint8Array> extends Codecs<K, V> {
   readonly maxFrozenMemtables?: number;
   /** Bytes that a data block aims at. Default 4096; 256 .. 1 MiB. */
   readonly blockSize?: number;
-  /** Bytes of data blocks kept in memory. Default 64 MiB; 0 (off) .. 64 GiB. */
+  /** Bytes of the cache of data blocks, everything counted. Default 64 MiB; 0 (off) .. 64 GiB. */
   readonly blockCacheSize?: number;
   /** Bits of filter for each key. Default 10 (about 1 % false positives); 0 (off) .. 32. */
   readonly bloomBitsPerKey?: number;
   /** How the tree is kept in shape. */
   readonly compaction?: CompactionOptions;
+  /** Where the worker's module is, for programs in which it is not found by itself: an absolute URL of `lib/worker.ts`, or of what a bundler made of it. */
+  readonly workerUrl?: string | URL;
 }
 
 /** Compaction options with every default filled in. */
@@ -90,6 +94,8 @@ export interface ResolvedOptions {
   readonly bloomBitsPerKey: number;
   /** See {@linkcode CompactionOptions}. */
   readonly compaction: ResolvedCompaction;
+  /** See {@linkcode Options}. */
+  readonly workerUrl: string | undefined;
 }
 
 /** The longest key, in bytes. */
@@ -184,6 +190,15 @@ class Reader {
       );
     }
     return value as number;
+  }
+
+  url(name: string): string | undefined {
+    const value = this.take(name);
+    if (value === undefined) return undefined;
+    const isUrl = value instanceof URL ||
+      typeof value === "string" && URL.canParse(value);
+    if (!isUrl) refuse(this.path + name, value, "an absolute URL");
+    return String(value);
   }
 
   end(): void {
@@ -290,6 +305,7 @@ export function resolveOptions<K, V>(
     blockCacheSize: reader.whole("blockCacheSize", 64 * MIB, 0, 64 * GIB),
     bloomBitsPerKey: reader.whole("bloomBitsPerKey", 10, 0, 32),
     compaction: resolveCompaction(reader.take("compaction")),
+    workerUrl: reader.url("workerUrl"),
   };
   reader.end();
   return { options, ...codecs };

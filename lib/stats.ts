@@ -5,7 +5,9 @@
  */
 import { compareBytes } from "./encoding/bytes.ts";
 import type { LaneCounters } from "./compaction/maintenance.ts";
+import { type Levels, runsOf } from "./compaction/strategy.ts";
 import type { TableMeta } from "./sstable/meta.ts";
+import { compareByKey, endsBefore } from "./sstable/sorted_run.ts";
 import type { Table, TableContext } from "./sstable/table.ts";
 import type { JobStats, LevelStats, Stats } from "./types.ts";
 import type { Tree } from "./write/tree.ts";
@@ -33,34 +35,39 @@ function jobStats(counters: LaneCounters): JobStats {
   return { runs, bytesRead, bytesWritten, seconds };
 }
 
+/** Bytes of a table less its share of tombstones and older versions. */
+function liveBytes({ size, entries, tombstones, olderVersions }: TableMeta) {
+  return entries === 0
+    ? 0
+    : size * (1 - (tombstones + olderVersions) / entries);
+}
+
 /**
- * Bytes of tables for each byte that is live, roughly: tables whose key
- * ranges overlap are taken to hold the same keys, so that only the largest of
- * them is live, less its tombstones and older versions.
+ * Bytes of tables for each byte that is live, roughly: sorted runs (tables of
+ * level 0, other levels) whose key ranges overlap are taken to hold the same
+ * keys, so that only the largest of them is live, less its tombstones and
+ * older versions.
  */
-function spaceAmplification(metas: readonly TableMeta[]): number {
-  const sorted = [...metas].sort((a, b) =>
-    compareBytes(a.smallest, b.smallest)
-  );
+function spaceAmplification(levels: Levels): number {
+  const tables = runsOf(levels).flatMap((run, index) =>
+    run.map((meta) => ({ meta, index }))
+  ).sort((a, b) => compareByKey(a.meta, b.meta));
   let live = 0;
-  let largest = 0;
+  let ofRuns = new Map<number, number>();
   let end: TableMeta | undefined;
-  for (const meta of sorted) {
-    const isApart = end !== undefined && !end.unbounded &&
-      compareBytes(end.largest, meta.smallest) < 0;
+  for (const { meta, index } of tables) {
+    const isApart = end !== undefined && endsBefore(end, meta.smallest);
     if (isApart) {
-      live += largest;
-      largest = 0;
+      live += Math.max(...ofRuns.values());
+      ofRuns = new Map();
     }
-    const dead = meta.tombstones + meta.olderVersions;
-    const share = meta.entries === 0 ? 0 : 1 - dead / meta.entries;
-    largest = Math.max(largest, meta.size * share);
+    ofRuns.set(index, (ofRuns.get(index) ?? 0) + liveBytes(meta));
     const reachesFurther = end === undefined || isApart || meta.unbounded ||
       !end.unbounded && compareBytes(end.largest, meta.largest) < 0;
     if (reachesFurther) end = meta;
   }
-  live += largest;
-  const bytes = sum(metas, (meta) => meta.size);
+  live += Math.max(0, ...ofRuns.values());
+  const bytes = sum(tables, ({ meta }) => meta.size);
   return bytes === 0 ? 1 : bytes / Math.max(1, live);
 }
 
@@ -75,8 +82,8 @@ export function makeStats(
   context: TableContext,
   openScans: number,
 ): Stats {
-  const { versions, maintenance, commits, options } = tree;
-  const { cache, counters } = context;
+  const { versions, maintenance, commits, options, backpressure } = tree;
+  const { cache, counters, memory } = context;
   const version = versions.current;
   const metas = version.tables.map((table) => table.meta);
   const memtables = [tree.activeMemtable, ...tree.frozen];
@@ -109,6 +116,7 @@ export function makeStats(
       misses: cache.misses,
       bytes: cache.bytes,
       capacity: cache.capacity,
+      indexBytes: memory.bytes,
     },
     bloom: {
       checks: counters.bloomChecks,
@@ -119,9 +127,14 @@ export function makeStats(
     flush: jobStats(maintenance.flushes),
     compaction: jobStats(maintenance.compactions),
     writeAmplification: tree.userBytes === 0 ? 0 : written / tree.userBytes,
-    spaceAmplification: spaceAmplification(metas),
-    stalls: { ...tree.stalls },
-    background: background === "off" ? "off" : "inline",
+    spaceAmplification: spaceAmplification(version.metas),
+    stalls: {
+      count: backpressure.count,
+      seconds: backpressure.seconds,
+      refused: backpressure.refused,
+    },
+    background: background === "off" ? "off" : maintenance.place,
+    workerRestarts: maintenance.workerRestarts,
     openSnapshots: tree.snapshotCount,
     openScans,
     lastError: describe(tree.health.failure ?? maintenance.lastError),

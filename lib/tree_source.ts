@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { PUT } from "./cursor.ts";
+import { Found } from "./cursor.ts";
 import { VarveError } from "./errors.ts";
 import { type Pin, type ReadSource, type Rows, rowsOf } from "./read/source.ts";
-import { releaseView, retainView, valueOf } from "./read/view.ts";
+import { findValue, hasValue, releaseView, retainView } from "./read/view.ts";
 import type { Bounds } from "./read/visible.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { Tree } from "./write/tree.ts";
@@ -15,6 +15,7 @@ import type { Tree } from "./write/tree.ts";
 export class TreeSource implements ReadSource {
   readonly runtime: Runtime;
   private readonly tree: Tree;
+  private readonly found = new Found();
 
   /** Reads of `tree`. */
   constructor(tree: Tree) {
@@ -35,14 +36,20 @@ export class TreeSource implements ReadSource {
   ): Uint8Array | undefined {
     const { tree } = this;
     const sequence = pin === undefined ? tree.lastSequence : pin.sequence;
-    return valueOf(tree.find(key, keyLength, sequence), tree.results);
+    return findValue(
+      tree.view(),
+      key,
+      keyLength,
+      sequence,
+      this.found,
+      tree.results,
+    );
   }
 
   has(key: Uint8Array, keyLength: number, pin: Pin | undefined): boolean {
     const { tree } = this;
     const sequence = pin === undefined ? tree.lastSequence : pin.sequence;
-    const found = tree.find(key, keyLength, sequence);
-    return found.sequence > 0 && found.kind === PUT;
+    return hasValue(tree.view(), key, keyLength, sequence, this.found);
   }
 
   rows(bounds: Bounds, reverse: boolean, pin: Pin | undefined): Rows {

@@ -102,7 +102,7 @@ export interface Stats {
   readonly totalTableBytes: number;
   /** Bytes of each table, newest first. */
   readonly tableSizes: number[];
-  /** The levels, the youngest first. */
+  /** The levels: level 0, where flushes go, first. Size-tiered compaction has no others. */
   readonly levels: LevelStats[];
   /** The memtables, active and frozen together. */
   readonly memtable: {
@@ -140,8 +140,10 @@ export interface Stats {
     readonly misses: number;
     /** Bytes held. */
     readonly bytes: number;
-    /** Bytes allowed. */
+    /** Bytes allowed: `blockCacheSize`, or less where the runtime does not have so much for one buffer. */
     readonly capacity: number;
+    /** Bytes of filters, indexes and range tombstones held beside it: up to 64 MiB, or `blockCacheSize` if that is more. */
+    readonly indexBytes: number;
   };
   /** The filters of tables. */
   readonly bloom: {
@@ -160,17 +162,21 @@ export interface Stats {
   readonly compaction: JobStats;
   /** Bytes written to logs and tables for each byte of keys and values written; 0 before the first write. */
   readonly writeAmplification: number;
-  /** Bytes of all tables for each byte that one sorted run of them would take, a rough estimate: tables whose key ranges overlap are taken to hold the same keys, and tombstones and older versions to be all that is dead. 1 when empty. */
+  /** Bytes of all tables for each byte that one sorted run of them would take, a rough estimate: runs (tables of level 0, other levels) whose key ranges overlap are taken to hold the same keys, and tombstones and older versions to be all that is dead. 1 when empty. */
   readonly spaceAmplification: number;
-  /** Writes that waited for a memtable to be flushed. */
+  /** Writes whose acknowledgement was delayed because flushes or compactions had to catch up. */
   readonly stalls: {
     /** How many. */
     readonly count: number;
     /** Seconds in which any of them waited. */
     readonly seconds: number;
+    /** Writes refused with `BUSY`. */
+    readonly refused: number;
   };
-  /** Where flushes and compactions run. */
+  /** Where flushes and compactions run; `"inline"` too when no worker can be started. */
   readonly background: "worker" | "inline" | "off";
+  /** Workers started in the place of one that died. */
+  readonly workerRestarts: number;
   /** Snapshots not yet closed. */
   readonly openSnapshots: number;
   /** Scans not yet closed. */
@@ -178,3 +184,75 @@ export interface Stats {
   /** Why the database is read-only, or why the last background job failed; `undefined` if nothing did. */
   readonly lastError: string | undefined;
 }
+
+/** A memtable became a table. */
+export interface FlushEvent {
+  /** Which event. */
+  readonly type: "flush";
+  /** Point entries of the memtable. */
+  readonly entries: number;
+  /** Bytes of the memtable. */
+  readonly bytesRead: number;
+  /** Bytes of the table. */
+  readonly bytesWritten: number;
+  /** Seconds of work. */
+  readonly seconds: number;
+}
+
+/** Tables were merged, or dropped because range tombstones hide all of them. */
+export interface CompactionEvent {
+  /** Which event. */
+  readonly type: "compaction";
+  /** The level of the tables written. */
+  readonly level: number;
+  /** Tables replaced. */
+  readonly tablesRead: number;
+  /** Tables written. */
+  readonly tablesWritten: number;
+  /** Bytes of the tables replaced; 0 if they were dropped unread. */
+  readonly bytesRead: number;
+  /** Bytes of the tables written. */
+  readonly bytesWritten: number;
+  /** Seconds of work. */
+  readonly seconds: number;
+}
+
+/** Writes began or ceased to be delayed. */
+export interface StallEvent {
+  /** Which event. */
+  readonly type: "stall";
+  /** Whether it begins. */
+  readonly begins: boolean;
+  /** What is waited for. */
+  readonly reason: "flush" | "compaction";
+  /** At the end, seconds that it lasted; 0 at the beginning. */
+  readonly seconds: number;
+}
+
+/** The worker died. Nothing is lost: its task is done again. */
+export interface WorkerEvent {
+  /** Which event. */
+  readonly type: "worker";
+  /** Whether another is started; otherwise tasks are done inline from now on. */
+  readonly isReplaced: boolean;
+  /** Why it died, as far as is known. */
+  readonly reason: string;
+}
+
+/** A flush or compaction in the background failed. It will be tried again. */
+export interface ErrorEvent {
+  /** Which event. */
+  readonly type: "error";
+  /** What failed. */
+  readonly task: "flush" | "compaction";
+  /** Why. */
+  readonly error: unknown;
+}
+
+/** What `db.events` tells of, in the `detail` of a `CustomEvent` of the same type. */
+export type TreeEvent =
+  | FlushEvent
+  | CompactionEvent
+  | StallEvent
+  | WorkerEvent
+  | ErrorEvent;

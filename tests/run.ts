@@ -2,17 +2,26 @@
  * Runs every test file on every runtime and adds up what each reports.
  *
  *     deno run -A tests/run.ts [deno] [bun] [node] [part of a path ...]
- *         [--dir=tests] [--jobs=2] [--file-limit=900]
+ *         [--combinations=one|two|all] [--dir=tests] [--jobs=2]
+ *         [--file-limit=900]
  *
  * Without a runtime's name all three run; other words keep only the files whose
  * path contains one of them. Each file has a process of its own, so that a
  * crash, a hang or a leak is that file's, on all runtimes alike; as many run at
- * a time as the machine has cores. The last line is `N passed, N failed`, and
+ * a time as the machine has cores.
+ *
+ * Every file runs once with the engine's own defaults. With two combinations,
+ * the tests of the engine run once more with the opposite of the defaults: the
+ * other place where compactions run, and the other strategy. With all, they
+ * run with each. See `tests/open.ts`.
+ *
+ * The last line is `N passed, N failed`, and
  * the exit code is 0 only if nothing failed and every runtime passed a test.
  *
  * @module
  */
 
+import { type ResolvedCompaction, resolveOptions } from "../lib/options.ts";
 import {
   addCounts,
   countBun,
@@ -36,10 +45,24 @@ const FILE_LIMIT_SECONDS = 900;
 const JOBS_MAX = 4;
 /** How long the output of a process that has ended may stay open. */
 const OUTPUT_GRACE_MS = 2_000;
+/** Files whose tests run in several combinations of options. */
+const COMBINED = /^tests\/(?:engine|crash)\//;
+
+/** Where compactions run, and by which strategy. */
+type Combination = Pick<ResolvedCompaction, "background" | "strategy">;
+
+const COMBINATIONS: readonly Combination[] = [
+  { background: "worker", strategy: "size-tiered" },
+  { background: "inline", strategy: "leveled" },
+  { background: "worker", strategy: "leveled" },
+  { background: "inline", strategy: "size-tiered" },
+];
 
 interface Plan {
   readonly runtimes: RuntimeName[];
   readonly filters: string[];
+  /** Those besides the engine's defaults. */
+  readonly combinations: readonly Combination[];
   readonly dir: string;
   readonly jobs: number;
   readonly fileLimitMs: number;
@@ -48,6 +71,8 @@ interface Plan {
 interface Job {
   readonly runtime: Runtime;
   readonly file: string;
+  /** Absent for the engine's defaults. */
+  readonly combination?: Combination;
 }
 
 interface Outcome {
@@ -59,7 +84,7 @@ function readArguments(args: string[]): Plan {
   const named = new Map<string, string>();
   const words: string[] = [];
   for (const arg of args) {
-    const option = /^--(dir|jobs|file-limit)=(.+)$/.exec(arg);
+    const option = /^--(combinations|dir|jobs|file-limit)=(.+)$/.exec(arg);
     if (option?.[1] !== undefined && option[2] !== undefined) {
       named.set(option[1], option[2]);
     } else if (arg.startsWith("-")) {
@@ -73,9 +98,49 @@ function readArguments(args: string[]): Plan {
   return {
     runtimes: runtimes.length > 0 ? runtimes : [...RUNTIMES],
     filters: words.filter((word) => !RUNTIMES.some((name) => name === word)),
+    combinations: combinationsFor(named.get("combinations") ?? "one"),
     dir: named.get("dir") ?? "tests",
     jobs: Number(named.get("jobs") ?? Math.min(cores, JOBS_MAX)),
     fileLimitMs: Number(named.get("file-limit") ?? FILE_LIMIT_SECONDS) * 1000,
+  };
+}
+
+/** The combinations in which tests run besides that of the defaults. */
+function combinationsFor(extent: string): readonly Combination[] {
+  const { background, strategy } = resolveOptions({}).options.compaction;
+  switch (extent) {
+    case "one":
+      return [];
+    case "two":
+      return COMBINATIONS.filter((combination) =>
+        combination.background !== background &&
+        combination.strategy !== strategy
+      );
+    case "all":
+      return COMBINATIONS.filter((combination) =>
+        combination.background !== background ||
+        combination.strategy !== strategy
+      );
+  }
+  throw new Error(`--combinations=${extent}: one, two or all`);
+}
+
+/** Every file with the engine's defaults, then some in other combinations. */
+function listJobs(runtimes: Runtime[], files: string[], plan: Plan): Job[] {
+  const combined = files.filter((file) => COMBINED.test(file));
+  return runtimes.flatMap((runtime) => [
+    ...files.map((file) => ({ runtime, file })),
+    ...plan.combinations.flatMap((combination) =>
+      combined.map((file) => ({ runtime, file, combination }))
+    ),
+  ]);
+}
+
+/** What tells the tests of a job in which combination they run. */
+function environmentOf({ combination }: Job): Record<string, string> {
+  return {
+    VARVE_TEST_BACKGROUND: combination?.background ?? "",
+    VARVE_TEST_STRATEGY: combination?.strategy ?? "",
   };
 }
 
@@ -175,7 +240,7 @@ async function runFile(
     const child = new Deno.Command(job.runtime.path, {
       args: commandLine(job, report),
       cwd: ROOT,
-      env,
+      env: { ...env, ...environmentOf(job) },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -236,9 +301,13 @@ async function runJobs(
       const sum = sums.get(name) ?? noCounts();
       addCounts(sum, counts);
       sums.set(name, sum);
+      const { combination } = job;
+      const how = combination === undefined
+        ? ""
+        : ` (${combination.background}, ${combination.strategy})`;
       const mark = counts.failed > 0 ? "FAIL" : "ok  ";
       console.log(
-        `${mark} ${name.padEnd(4)} ${job.file}  ${sentence(counts)}  ` +
+        `${mark} ${name.padEnd(4)} ${job.file}${how}  ${sentence(counts)}  ` +
           `${seconds(start)}`,
       );
       if (counts.failed > 0) console.log(`${withoutPasses(output)}\n`);
@@ -268,13 +337,14 @@ async function main(): Promise<number> {
     env[`VARVE_${name.toUpperCase()}`] = path;
   }
   const versions = runtimes.map(({ name, version }) => `${name} ${version}`);
+  for (const { background, strategy } of plan.combinations) {
+    console.log(`tests of the engine also with ${background}, ${strategy}`);
+  }
   console.log(
     `${files.length} test files on ${versions.join(", ")}, ` +
       `${plan.jobs} at a time`,
   );
-  const jobs = runtimes.flatMap((runtime) =>
-    files.map((file) => ({ runtime, file }))
-  );
+  const jobs = listJobs(runtimes, files, plan);
   const sums = await runJobs(jobs, plan, env);
 
   console.log("");

@@ -1,123 +1,320 @@
 /**
- * Data blocks in memory, up to a number of bytes.
+ * Data blocks in memory, up to a number of bytes, for several threads at once.
  *
- * Source of the replacement: CLOCK (F. J. Corbató, "A Paging Experiment with
- * the Multics System", 1968): a hit sets a bit, the hand clears bits and takes
- * the first block whose bit is clear.
+ * Everything lies in one SharedArrayBuffer (layout.ts); a thread attaches to
+ * it by making a {@linkcode BlockCache} over it. Who puts blocks in holds the
+ * lock of a shard (shard_writer.ts); if another one has it, the block is left
+ * out. Readers take no lock: they use the block where it lies, and ask
+ * afterwards whether it was still there ({@linkcode BlockCache.isStill}).
+ * What was read before that is believed only then.
  *
- * A table finds its blocks by their place in its index, without hashing: each
- * table has a {@linkcode CachedBlocks}. The cache only decides who stays.
- *
- * Invariant: bytes held never exceed the capacity.
+ * Invariants:
+ * - The memory is never larger than the capacity.
+ * - A block's key, (table number, ordinal), never means two contents.
  *
  * @module
  */
-import type { Block } from "../sstable/block.ts";
+import type { Lender } from "../cursor.ts";
+import { EMPTY } from "../encoding/bytes.ts";
+import { READS_MAY_BE_LATE } from "../runtime/memory_order.ts";
+import {
+  CacheMemory,
+  chooseShape,
+  hashBlock,
+  HOLDERS,
+  LINE_BITS,
+  LINE_WORDS,
+  PLACES,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  SEEN_WORDS,
+  type TableBlocks,
+  tagOf,
+  WAYS,
+  writeHeader,
+} from "./layout.ts";
+import {
+  hitsAt,
+  offsetOf,
+  READABLE,
+  segmentOf,
+  ShardWriter,
+  stateOf,
+} from "./shard_writer.ts";
 
-/** What a block costs beside its bytes: the objects around it. */
-const OVERHEAD = 160;
+/** Hits are counted up to here: more would not change who stays, and each count is a write that other threads see. */
+const HITS_MAX = 3;
 
-interface Slot {
-  readonly owner: CachedBlocks;
-  readonly ordinal: number;
-  readonly block: Block;
-  readonly bytes: number;
-  recent: boolean;
-  place: number;
-}
+/** What reads are ordered with, where the processor does not do so by itself. */
+const fence = new Int32Array(new SharedArrayBuffer(4));
 
-/** The cached blocks of one table. */
-export class CachedBlocks {
-  private readonly cache: BlockCache;
-  /** By place in the index; the cache fills and empties it. */
-  readonly slots: (Slot | undefined)[] = [];
-
-  /** No block is cached yet. */
-  constructor(cache: BlockCache) {
-    this.cache = cache;
-  }
-
-  /** The block at `ordinal`, if it is cached. */
-  get(ordinal: number): Block | undefined {
-    const slot = this.slots[ordinal];
-    if (slot === undefined) return undefined;
-    slot.recent = true;
-    this.cache.hits++;
-    return slot.block;
-  }
-
-  /** Offers a block of `bytes` bytes to the cache. */
-  put(ordinal: number, block: Block, bytes: number): void {
-    this.cache.insert(this, ordinal, block, bytes);
-  }
-
-  /** Drops every block of the table. */
-  clear(): void {
-    for (const slot of this.slots) {
-      if (slot !== undefined) this.cache.drop(slot);
+/** Memory for `capacity` bytes, or for as many of them as there is; `undefined` for nothing. */
+function allocate(
+  capacity: number,
+  blockSize: number,
+): SharedArrayBuffer | undefined {
+  for (let bytes = capacity;; bytes = Math.floor(bytes / 2)) {
+    const shape = chooseShape(bytes, blockSize);
+    if (shape === undefined) return undefined;
+    try {
+      const memory = new SharedArrayBuffer(bytes);
+      writeHeader(memory, shape);
+      return memory;
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
     }
-    this.slots.length = 0;
   }
 }
 
-/** The cache that all tables share. */
-export class BlockCache {
-  /** Bytes allowed. */
+/** The cache that all tables of a database share; one object for each thread. */
+export class BlockCache implements Lender {
+  /** What other threads attach to; `undefined` if the cache is off. */
+  readonly memory: SharedArrayBuffer | undefined;
+  /** Bytes allowed. Less than was asked for where the runtime does not have so much for one buffer. */
   readonly capacity: number;
-  /** Blocks found. */
+  /** The number by which other threads give this one up; see {@linkcode BlockCache.abandon}. */
+  readonly holder: number;
+  /** Blocks found by this thread. */
   hits = 0;
-  /** Blocks looked for by lookups and not found. */
+  /** Blocks that this thread looked for and did not find. */
   misses = 0;
-  /** Bytes held. */
-  bytes = 0;
-  private readonly ring: (Slot | undefined)[] = [];
-  /** Places of the ring without a slot; the last one was left last. */
-  private readonly free: number[] = [];
-  private hand = 0;
 
-  /** An empty cache of `capacity` bytes; 0 keeps nothing. */
-  constructor(capacity: number) {
-    this.capacity = capacity;
+  /** After {@linkcode BlockCache.find}: where the block is. */
+  source: Uint8Array = EMPTY;
+  /** Where it starts. */
+  start = 0;
+  /** How long it is. */
+  length = 0;
+  /** Its segment. */
+  segment = 0;
+  /** The segment's generation. */
+  generation = 0;
+  private entry = 0;
+
+  private readonly views: CacheMemory | undefined;
+  private readonly writer: ShardWriter | undefined;
+  private readonly words: Int32Array;
+  private readonly octets: Uint8Array;
+  private readonly shardBytes: readonly Uint8Array[];
+  private readonly shardRecords: readonly Int32Array[];
+  private readonly shardMask: number = 0;
+  private readonly bucketBits: number = 0;
+  private readonly bucketMask: number = 0;
+  private readonly buckets: number = 0;
+  private readonly generations: number = 0;
+  private readonly segments: number = 0;
+  private readonly segmentBytes: number = 0;
+
+  /**
+   * An empty cache of at most `capacity` bytes; 0 keeps nothing. Or the cache
+   * in memory that another thread made: see {@linkcode BlockCache.attach}.
+   *
+   * @param blockSize The bytes that blocks aim at. Blocks that are larger than
+   * a segment (256 KiB, or 16 such blocks, or an eighth of the capacity) are
+   * not kept.
+   */
+  constructor(capacity: number | SharedArrayBuffer, blockSize: number = 4096) {
+    const memory = typeof capacity === "number"
+      ? allocate(capacity, blockSize)
+      : capacity;
+    this.memory = memory;
+    const views = memory && new CacheMemory(memory);
+    this.views = views;
+    this.words = views?.words ?? new Int32Array(0);
+    this.octets = views?.octets ?? EMPTY;
+    this.shardBytes = views?.bytes ?? [];
+    this.shardRecords = views?.records ?? [];
+    this.capacity = memory?.byteLength ??
+      (typeof capacity === "number" ? capacity : 0);
+    this.holder = views === undefined
+      ? 0
+      : Atomics.add(this.words, HOLDERS, 1) + 1;
+    if (views === undefined) return;
+    this.writer = new ShardWriter(views, this.holder);
+    this.shardMask = views.shards - 1;
+    this.bucketBits = views.shape.bucketBits;
+    this.bucketMask = (1 << this.bucketBits) - 1;
+    this.buckets = views.buckets;
+    this.generations = views.generations;
+    this.segments = views.shape.segments;
+    this.segmentBytes = views.shape.segmentBytes;
   }
 
-  /** See {@linkcode CachedBlocks.put}. */
-  insert(
-    owner: CachedBlocks,
-    ordinal: number,
-    block: Block,
-    blockBytes: number,
-  ): void {
-    const bytes = blockBytes + OVERHEAD;
-    if (bytes > this.capacity || owner.slots[ordinal] !== undefined) return;
-    while (this.bytes + bytes > this.capacity) this.evict();
-    while (owner.slots.length <= ordinal) owner.slots.push(undefined);
-    const place = this.free.pop() ?? this.ring.length;
-    const slot = { owner, ordinal, block, bytes, recent: false, place };
-    owner.slots[ordinal] = slot;
-    this.ring[place] = slot;
-    this.bytes += bytes;
+  /** The cache in memory that another thread made. */
+  static attach(memory: SharedArrayBuffer): BlockCache {
+    return new BlockCache(memory);
   }
 
-  /** Drops one block. The next one to come takes its place, right behind the hand, and so is looked at last. */
-  private evict(): void {
-    for (;; this.hand++) {
-      if (this.hand >= this.ring.length) this.hand = 0;
-      const slot = this.ring[this.hand];
-      if (slot === undefined) continue;
-      if (!slot.recent) {
-        this.drop(slot);
-        this.hand++;
-        return;
-      }
-      slot.recent = false;
+  private shardOf(hash: number): number {
+    return (hash >>> 23) & this.shardMask;
+  }
+
+  /**
+   * Looks for a block. Where it is, is left in the fields; its bytes may
+   * change at any time, and are to be believed once {@linkcode
+   * BlockCache.isStill} has said so after they were used.
+   *
+   * @param counts Whether this is a use that keeps the block in the cache.
+   */
+  find(table: TableBlocks, ordinal: number, counts: boolean): boolean {
+    if (!this.enterSeen(table.seen, ordinal * SEEN_WORDS)) {
+      if (!this.look(table, ordinal)) return false;
     }
+    this.hits++;
+    if (counts) {
+      const at = hitsAt(this.entry);
+      const octets = this.octets;
+      if (octets[at] < HITS_MAX) octets[at]++;
+    }
+    return true;
   }
 
-  /** Takes one block out. */
-  drop(slot: Slot): void {
-    slot.owner.slots[slot.ordinal] = undefined;
-    this.bytes -= slot.bytes;
-    this.ring[slot.place] = undefined;
-    this.free.push(slot.place);
+  /**
+   * Takes the block where this thread found it last, if it is still there:
+   * nothing of it is looked at, for a segment that keeps its generation keeps
+   * its bytes. This is no more than a guess before `isStill`.
+   */
+  private enterSeen(seen: Int32Array, at: number): boolean {
+    if (at >= seen.length) return false;
+    const generation = seen[at + 2];
+    if (generation === 0) return false;
+    const place = seen[at];
+    const entry = seen[at + 3];
+    const shard = (entry - this.buckets) >>> (this.bucketBits + LINE_BITS);
+    const own = segmentOf(place);
+    const segment = shard * this.segments + own;
+    const now = this.words[this.generations + segment];
+    if (((now ^ generation) >>> 4) !== 0) return false;
+    this.source = this.shardBytes[shard];
+    this.start = own * this.segmentBytes + offsetOf(place) +
+      RECORD_HEADER_BYTES;
+    this.length = seen[at + 1];
+    this.segment = segment;
+    this.generation = generation;
+    this.entry = entry;
+    return true;
+  }
+
+  /** Looks for a block in its bucket. */
+  private look(table: TableBlocks, ordinal: number): boolean {
+    if (this.views === undefined) return false;
+    const words = this.words;
+    const hash = hashBlock(table.seed, ordinal);
+    const tag = tagOf(hash, ordinal);
+    const shard = this.shardOf(hash);
+    const bucket = this.buckets +
+      ((shard << this.bucketBits) + (hash & this.bucketMask)) * LINE_WORDS;
+    for (let entry = bucket; entry < bucket + WAYS; entry++) {
+      if (words[entry] !== tag) continue;
+      const place = words[entry + PLACES];
+      if (place !== 0 && this.enter(shard, entry, place, table, ordinal)) {
+        this.see(table.seen, ordinal * SEEN_WORDS, place);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Notes where a block is, if that is certain. */
+  private see(seen: Int32Array, at: number, place: number): void {
+    if (at >= seen.length) return;
+    if (!this.isStill(this.segment, this.generation)) return;
+    seen[at] = place;
+    seen[at + 1] = this.length;
+    seen[at + 2] = this.generation;
+    seen[at + 3] = this.entry;
+  }
+
+  /** Takes the record at `place` for the block, if it is the block's. */
+  private enter(
+    shard: number,
+    entry: number,
+    place: number,
+    table: TableBlocks,
+    ordinal: number,
+  ): boolean {
+    const words = this.words;
+    const own = segmentOf(place);
+    const segment = shard * this.segments + own;
+    const generation = Atomics.load(words, this.generations + segment);
+    // A bucket names no place of an older generation: if it names this one
+    // now, the record there is of this generation or of a later one.
+    if (words[entry + PLACES] !== place || stateOf(generation) < READABLE) {
+      return false;
+    }
+    const records = this.shardRecords[shard];
+    const offset = offsetOf(place);
+    const start = own * this.segmentBytes + offset;
+    const record = start >>> 2;
+    const length = records[record + 3];
+    if (
+      records[record] !== table.low || records[record + 1] !== table.high ||
+      records[record + 2] !== ordinal || length <= 0 ||
+      offset + length > this.segmentBytes
+    ) return false;
+    this.source = this.shardBytes[shard];
+    this.start = start + RECORD_HEADER_BYTES;
+    this.length = length;
+    this.segment = segment;
+    this.generation = generation;
+    this.entry = entry;
+    return true;
+  }
+
+  /** Whether everything that was read of a segment until now is of that generation. */
+  isStill(segment: number, generation: number): boolean {
+    // On x64 an earlier read is never done later. Elsewhere it is not done
+    // after a store that follows it, nor a load before a store that it follows.
+    if (READS_MAY_BE_LATE) Atomics.store(fence, 0, 0);
+    const now = Atomics.load(this.words, this.generations + segment);
+    return ((now ^ generation) >>> 4) === 0; // A segment may have been closed.
+  }
+
+  /** Offers a block that was not found. It may be left out. */
+  insert(
+    table: TableBlocks,
+    ordinal: number,
+    source: Uint8Array,
+    start: number,
+    length: number,
+  ): void {
+    if (
+      this.writer === undefined || recordBytes(length) > this.segmentBytes
+    ) return;
+    const hash = hashBlock(table.seed, ordinal);
+    this.writer.insert(
+      this.shardOf(hash),
+      hash,
+      table,
+      ordinal,
+      source,
+      start,
+      length,
+    );
+  }
+
+  /**
+   * Cleans up after a thread that died. If it was putting a block in, that
+   * shard is emptied, and what it was writing to, a segment or two, is never
+   * used again: should it only have been stopped, its bytes end there.
+   *
+   * @param holder The dead thread's {@linkcode BlockCache.holder}.
+   */
+  abandon(holder: number): void {
+    this.writer?.abandon(holder);
+  }
+
+  /** Bytes of the blocks held, with what each costs beside its own. */
+  get bytes(): number {
+    const { views, words } = this;
+    if (views === undefined) return 0;
+    let bytes = 0;
+    for (let segment = 0; segment < views.shards * this.segments; segment++) {
+      const generation = Atomics.load(words, views.generations + segment);
+      if (stateOf(generation) >= READABLE) {
+        bytes += words[views.fills + segment];
+      }
+    }
+    return bytes;
   }
 }

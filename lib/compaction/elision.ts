@@ -7,11 +7,18 @@
  * @module
  */
 import { Found } from "../cursor.ts";
-import { copyBytes } from "../encoding/bytes.ts";
+import { copyBytes, EMPTY } from "../encoding/bytes.ts";
 import { hashKey, keyHash } from "../encoding/hash.ts";
 import { isBeforeEnd } from "../memtable/range_tombstones.ts";
 import { TableCursor } from "../sstable/cursor.ts";
-import { mayHold, mayOverlap, type TableMeta } from "../sstable/meta.ts";
+import { mayHold, type TableMeta } from "../sstable/meta.ts";
+import {
+  compareByKey,
+  countTablesFrom,
+  endsBefore,
+  type HasMeta,
+  tablesBetween,
+} from "../sstable/sorted_run.ts";
 import type { Table } from "../sstable/table.ts";
 
 /** Decides about tombstones that no snapshot needs. */
@@ -37,10 +44,57 @@ export const keepTombstones: TombstoneElision = {
   nothingOlderInRange: () => false,
 };
 
+/**
+ * Tables arranged as sorted runs, as few as their overlap allows, so that a
+ * tombstone costs a binary search for each run and not a look at each table.
+ */
+class Runs<T extends HasMeta> {
+  private readonly runs: T[][] = [];
+
+  constructor(tables: readonly T[]) {
+    const sorted = [...tables].sort((a, b) => compareByKey(a.meta, b.meta));
+    for (const table of sorted) {
+      const { smallest } = table.meta;
+      const run = this.runs.find((run) =>
+        endsBefore(run[run.length - 1].meta, smallest)
+      );
+      if (run === undefined) this.runs.push([table]);
+      else run.push(table);
+    }
+  }
+
+  /** Whether `test` holds for any table that may say something of the key. */
+  someAt(
+    key: Uint8Array,
+    length: number,
+    test: (table: T) => boolean,
+  ): boolean {
+    for (const run of this.runs) {
+      const count = countTablesFrom(run, key, length);
+      if (count === 0) continue;
+      const table = run[count - 1];
+      if (mayHold(table.meta, key, length) && test(table)) return true;
+    }
+    return false;
+  }
+
+  /** Whether `test` holds for any table that may say something of a key in [start, end). */
+  someIn(
+    start: Uint8Array,
+    end: Uint8Array,
+    test: (table: T) => boolean,
+  ): boolean {
+    return this.runs.some((run) => tablesBetween(run, start, end).some(test));
+  }
+}
+
 /** Decides by the key ranges and ages of the tables outside: costs no reads. */
 export class ElisionByRange implements TombstoneElision {
-  private readonly outside: readonly TableMeta[];
+  private readonly outside: Runs<HasMeta>;
   private readonly memtablesOldest: number;
+  private sequence = 0;
+  private readonly isOlder = ({ meta }: HasMeta): boolean =>
+    meta.oldest < this.sequence;
 
   /**
    * Decides for a job.
@@ -49,7 +103,7 @@ export class ElisionByRange implements TombstoneElision {
    * @param memtablesOldest The lowest sequence in any memtable; Infinity if they are empty.
    */
   constructor(outside: readonly TableMeta[], memtablesOldest: number) {
-    this.outside = outside;
+    this.outside = new Runs(outside.map((meta) => ({ meta })));
     this.memtablesOldest = memtablesOldest;
   }
 
@@ -60,12 +114,9 @@ export class ElisionByRange implements TombstoneElision {
     sequence: number,
   ): boolean {
     if (this.memtablesOldest < sequence) return false;
-    for (const table of this.outside) {
-      if (table.oldest >= sequence) continue;
-      const bare = start === 0 ? key : key.subarray(start, end);
-      if (mayHold(table, bare, end - start)) return false;
-    }
-    return true;
+    const bare = start === 0 ? key : key.subarray(start, end);
+    this.sequence = sequence;
+    return !this.outside.someAt(bare, end - start, this.isOlder);
   }
 
   nothingOlderInRange(
@@ -73,10 +124,9 @@ export class ElisionByRange implements TombstoneElision {
     end: Uint8Array,
     sequence: number,
   ): boolean {
-    return this.memtablesOldest >= sequence &&
-      this.outside.every((table) =>
-        table.oldest >= sequence || !mayOverlap(table, start, end)
-      );
+    if (this.memtablesOldest < sequence) return false;
+    this.sequence = sequence;
+    return !this.outside.someIn(start, end, this.isOlder);
   }
 }
 
@@ -90,10 +140,23 @@ export interface LookupRules {
 
 /** Decides by filters and lookups in the tables outside. */
 export class ElisionByLookup implements TombstoneElision {
-  private readonly outside: readonly Table[];
+  private readonly outside: Runs<Table>;
   private readonly memtablesOldest: number;
   private readonly rules: LookupRules;
   private readonly found = new Found();
+  // The question that is being asked: fields, so that none costs a closure.
+  private key: Uint8Array = EMPTY;
+  private keyLength = 0;
+  private sequence = 0;
+  private line = 0;
+  private bits = 0;
+  private readonly holdsOlder = (table: Table): boolean => {
+    const { key, keyLength, sequence } = this;
+    return table.meta.oldest < sequence &&
+      table.filterLetsThrough(this.line, this.bits) &&
+      (!this.rules.bloomFallback ||
+        table.holdsOlder(key, keyLength, sequence, this.found));
+  };
 
   /**
    * Decides for a job.
@@ -107,7 +170,7 @@ export class ElisionByLookup implements TombstoneElision {
     memtablesOldest: number,
     rules: LookupRules,
   ) {
-    this.outside = outside;
+    this.outside = new Runs(outside);
     this.memtablesOldest = memtablesOldest;
     this.rules = rules;
   }
@@ -119,18 +182,13 @@ export class ElisionByLookup implements TombstoneElision {
     sequence: number,
   ): boolean {
     if (this.memtablesOldest < sequence) return false;
-    const bare = start === 0 ? key : copyBytes(key, start, end);
-    const length = end - start;
-    hashKey(bare, 0, length);
-    const { line, bits } = keyHash;
-    for (const table of this.outside) {
-      if (table.meta.oldest >= sequence) continue;
-      if (!mayHold(table.meta, bare, length)) continue;
-      if (!table.filterLetsThrough(line, bits)) continue;
-      if (!this.rules.bloomFallback) return false;
-      if (table.holdsOlder(bare, length, sequence, this.found)) return false;
-    }
-    return true;
+    this.key = start === 0 ? key : copyBytes(key, start, end);
+    this.keyLength = end - start;
+    this.sequence = sequence;
+    hashKey(this.key, 0, this.keyLength);
+    this.line = keyHash.line;
+    this.bits = keyHash.bits;
+    return !this.outside.someAt(this.key, this.keyLength, this.holdsOlder);
   }
 
   nothingOlderInRange(
@@ -139,12 +197,13 @@ export class ElisionByLookup implements TombstoneElision {
     sequence: number,
   ): boolean {
     if (!this.rules.rangeDrop || this.memtablesOldest < sequence) return false;
-    for (const table of this.outside) {
-      const { meta } = table;
-      if (meta.oldest >= sequence || !mayOverlap(meta, start, end)) continue;
-      if (hasOlderKey(table, start, end, sequence)) return false;
-    }
-    return true;
+    return !this.outside.someIn(
+      start,
+      end,
+      (table) =>
+        table.meta.oldest < sequence &&
+        hasOlderKey(table, start, end, sequence),
+    );
   }
 }
 

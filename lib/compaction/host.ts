@@ -1,109 +1,119 @@
 /**
- * Runs jobs on the owner's thread, in slices between the program's own work.
+ * Where tasks are done: what hosts have in common, and the one that works on
+ * the owner's thread, in slices between the program's own work.
  *
  * @module
  */
 import { VarveError } from "../errors.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Job } from "./job.ts";
+import { makeJob, type TaskSources } from "./run_task.ts";
+import type { Task, TaskResult } from "./tasks.ts";
+
+/** Who is told how a task ended: exactly one of the two is called, once. */
+export interface TaskEnd {
+  /** It is done. What this throws counts as a failure of the task. */
+  done(result: TaskResult, seconds: number): void;
+  /** It failed, or was given up (`ABORTED`); it left no file behind. */
+  failed(error: unknown): void;
+}
+
+/** A task on its way. */
+export interface RunningTask {
+  /** Gives the task up. Its end may come later. */
+  abort(): void;
+}
+
+/** Does tasks. */
+export interface TaskHost {
+  /**
+   * Starts a task; its end is told in a later turn of the event loop.
+   *
+   * @param sources What the task reads, for a host on this thread.
+   */
+  run(task: Task, sources: TaskSources, end: TaskEnd): RunningTask;
+}
+
+/** The error of a task that was given up. */
+export function aborted(): VarveError {
+  return new VarveError("ABORTED", "the database was closed during the job");
+}
 
 /** Milliseconds that a slice may take before the event loop gets its turn. */
 const SLICE_MILLISECONDS = 2;
 
-/**
- * A job on its way. Settles once: by its slices, by {@linkcode
- * RunningJob.finishNow} or by {@linkcode RunningJob.abort}.
- */
-export class RunningJob<T> {
-  /** Resolves after the job was done and its result was handed over. */
-  readonly done: Promise<void>;
-  /** Seconds of work so far, pauses left out. */
-  seconds = 0;
+/** Works on the owner's thread. */
+export class InlineHost implements TaskHost {
   private readonly runtime: Runtime;
-  private readonly job: Job<T>;
-  private readonly onResult: (result: T, seconds: number) => void;
-  private readonly onFailure: (error: unknown) => void;
-  private settle!: (error?: unknown) => void; // Set in the constructor, by the promise's executor.
-  private isSettled = false;
 
-  /**
-   * Starts a job behind what the event loop has to do.
-   *
-   * @param onResult Takes the result in the same turn in which the job ends;
-   * what it throws fails the job.
-   * @param onFailure Is told in the same turn why the job failed.
-   */
-  constructor(
-    runtime: Runtime,
-    job: Job<T>,
-    onResult: (result: T, seconds: number) => void,
-    onFailure: (error: unknown) => void = () => {},
-  ) {
+  /** Works where `runtime` is. */
+  constructor(runtime: Runtime) {
+    this.runtime = runtime;
+  }
+
+  run(task: Task, sources: TaskSources, end: TaskEnd): RunningTask {
+    const job = makeJob(task, this.runtime.files, sources);
+    return new SlicedJob(this.runtime, job, end);
+  }
+}
+
+/** A job in slices. */
+export class SlicedJob implements RunningTask {
+  private readonly runtime: Runtime;
+  private readonly job: Job<TaskResult>;
+  private readonly end: TaskEnd;
+  private seconds = 0;
+  private isOver = false;
+
+  /** Starts a job behind what the event loop has to do. */
+  constructor(runtime: Runtime, job: Job<TaskResult>, end: TaskEnd) {
     this.runtime = runtime;
     this.job = job;
-    this.onResult = onResult;
-    this.onFailure = onFailure;
-    this.done = new Promise((resolve, reject) => {
-      this.settle = (error) => {
-        this.isSettled = true;
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-    });
-    this.done.catch(() => {}); // Whoever awaits it sees the failure; nobody need.
+    this.end = end;
     void this.runInSlices();
   }
 
   private async runInSlices(): Promise<void> {
     await this.runtime.pause();
-    while (!this.isSettled) {
-      this.step(SLICE_MILLISECONDS);
-      if (!this.isSettled) await this.runtime.pause();
+    while (!this.isOver) {
+      this.step();
+      if (!this.isOver) await this.runtime.pause();
     }
   }
 
-  /** Does what is left, blocking. Throws if the job fails. */
-  finishNow(): void {
-    let failure: unknown;
-    if (!this.isSettled) failure = this.step(Infinity);
-    if (failure !== undefined) throw failure;
-  }
-
-  /** Gives the job up. */
   abort(): void {
-    if (this.isSettled) return;
-    try {
-      this.job.return(undefined as T); // Runs its `finally`; no value is looked at.
-    } finally {
-      this.settle(
-        new VarveError("ABORTED", "the database was closed during the job"),
-      );
-    }
+    if (this.isOver) return;
+    this.isOver = true;
+    giveUp(this.job);
+    this.end.failed(aborted());
   }
 
-  /** Works for some milliseconds or to the end; returns why the job failed, if it did. */
-  private step(milliseconds: number): unknown {
+  /** Works for some milliseconds, or to the end. */
+  private step(): void {
     const start = this.runtime.monotonicClock();
     try {
       for (;;) {
         const { done, value } = this.job.next();
         const elapsed = this.runtime.monotonicClock() - start;
-        if (done) {
-          this.seconds += elapsed / 1000;
-          this.onResult(value as T, this.seconds);
-          this.settle();
-          return undefined;
-        }
-        if (elapsed >= milliseconds) {
-          this.seconds += elapsed / 1000;
-          return undefined;
-        }
+        if (!done && elapsed < SLICE_MILLISECONDS) continue;
+        this.seconds += elapsed / 1000;
+        if (!done) return;
+        this.isOver = true;
+        this.end.done(value, this.seconds);
+        return;
       }
     } catch (error) {
-      const failure = error ?? new VarveError("IO", "a job failed");
-      this.settle(failure);
-      this.onFailure(failure);
-      return failure;
+      this.isOver = true;
+      this.end.failed(error);
     }
+  }
+}
+
+/** Ends a job early, so that it removes what it wrote. */
+export function giveUp(job: Job<TaskResult>): void {
+  try {
+    job.return({ tables: [], gains: false }); // Runs its `finally`; nobody looks at the value.
+  } catch {
+    // What could not be removed is an orphan: the next open removes it.
   }
 }

@@ -1,30 +1,34 @@
 /**
- * The jobs: sorted entries in, a table out. They change nothing of the tree;
+ * The jobs: sorted entries in, tables out. They change nothing of the tree;
  * whoever runs them commits what they return.
  *
  * A job is a generator that gives way every so many entries, so that the same
  * code runs at one go, in slices between a program's own work, or elsewhere.
- * It never waits. A job that fails or is given up removes its output.
+ * It never waits. A job that fails or is given up removes all its outputs.
  *
  * @module
  */
 import type { Cursor } from "../cursor.ts";
-import {
-  type Fragment,
-  RangeTombstones,
-} from "../memtable/range_tombstones.ts";
+import { appendFragment, type Fragment } from "../memtable/range_tombstones.ts";
 import { MergingCursor } from "../read/merging_cursor.ts";
 import type { FileSystem } from "../runtime/runtime.ts";
+import { TableCursor } from "../sstable/cursor.ts";
+import { LevelCursor, runFragments } from "../sstable/level_cursor.ts";
 import type { TableMeta } from "../sstable/meta.ts";
+import type { Table } from "../sstable/table.ts";
 import { TableWriter } from "../sstable/writer.ts";
+import { fileName } from "../version/files.ts";
 import type { TombstoneElision } from "./elision.ts";
-import { keptFragments, MergeStream } from "./merge_stream.ts";
+import { keptFragments, mergeFragments, MergeStream } from "./merge_stream.ts";
+import { type Cutting, Splitter, UNCUT } from "./splitting.ts";
 
 /** Work in slices: gives way at each `yield`. */
 export type Job<T> = Generator<void, T, void>;
 
 /** Entries between two points at which a job gives way. */
 const ENTRIES_PER_STEP = 64;
+/** Range tombstones between two points at which a job gives way. */
+const FRAGMENTS_PER_STEP = 16;
 /** Bytes after which a job syncs what it wrote: many short waits in place of a long one. */
 const BYTES_PER_SYNC = 1024 * 1024;
 
@@ -36,6 +40,28 @@ export interface JobInput {
   readonly fragments: () => (readonly Fragment[])[];
   /** The lowest sequence of the sources. */
   readonly oldest: number;
+}
+
+/** Sorted runs of tables as input, with one cursor each. */
+export function inputOfRuns(runs: readonly (readonly Table[])[]): JobInput {
+  return {
+    openCursors: () => {
+      const cursors: Cursor[] = [];
+      for (const run of runs) {
+        const filled = run.filter(({ meta }) => meta.entries > 0);
+        if (filled.length > 1) cursors.push(new LevelCursor(filled, true));
+        else if (filled.length === 1) {
+          cursors.push(new TableCursor(filled[0], true));
+        }
+      }
+      return cursors;
+    },
+    fragments: () => runs.map(runFragments),
+    oldest: runs.flat().reduce(
+      (oldest, { meta }) => Math.min(oldest, meta.oldest),
+      Infinity,
+    ),
+  };
 }
 
 /** What a job must respect. */
@@ -50,12 +76,12 @@ export interface JobRules {
 export interface JobOutput {
   /** The file system. */
   readonly files: FileSystem;
-  /** The directory of the table, synced before the job is done. */
+  /** The directory of the tables, synced before the job is done. */
   readonly directory: string;
-  /** The path of the table. */
-  readonly path: string;
-  /** The number of the table. */
-  readonly number: number;
+  /** The number of the first table. */
+  readonly firstNumber: number;
+  /** How many numbers from the first on the job may use; the last table is as large as it gets. */
+  readonly count: number;
   /** Bytes that a data block aims at. */
   readonly blockSize: number;
   /** Bits of filter for each key. */
@@ -64,77 +90,172 @@ export interface JobOutput {
   readonly created: number;
 }
 
-/** All range tombstones of a job's sources, fragmented together. */
-function mergeFragments(lists: (readonly Fragment[])[]): readonly Fragment[] {
-  const filled = lists.filter((list) => list.length > 0);
-  if (filled.length <= 1) return filled[0] ?? [];
-  const merged = new RangeTombstones();
-  for (const list of filled) {
-    for (const { start, end, sequences } of list) {
-      for (const sequence of sequences) merged.add(start, end, sequence);
+/** The tables that a job writes, one after the other. */
+class Outputs {
+  readonly tables: TableMeta[] = [];
+  private readonly output: JobOutput;
+  private readonly oldest: number;
+  private readonly splitter: Splitter;
+  private writer: TableWriter | undefined;
+
+  constructor(output: JobOutput, oldest: number, splitter: Splitter) {
+    this.output = output;
+    this.oldest = oldest;
+    this.splitter = splitter;
+  }
+
+  private path(number: number): string {
+    return `${this.output.directory}/${fileName("table", number)}`;
+  }
+
+  private open(): TableWriter {
+    const { files, firstNumber, blockSize, bloomBitsPerKey, created } =
+      this.output;
+    const number = firstNumber + this.tables.length;
+    return this.writer = new TableWriter(files, this.path(number), number, {
+      blockSize,
+      bloomBitsPerKey,
+      baseSequence: this.oldest,
+      created,
+    });
+  }
+
+  /** Whether another output may follow the current one. */
+  private get hasNumbers(): boolean {
+    return this.tables.length + 1 < this.output.count;
+  }
+
+  /** Adds an entry, after ending outputs as is due. */
+  add(entry: Cursor, startsKey: boolean): void {
+    const { key, keyStart, keyEnd } = entry;
+    const { splitter } = this;
+    if (startsKey && splitter.mayCut(this.writer?.bytes ?? 0)) {
+      this.cutBefore(key, keyStart, keyEnd);
+    }
+    (this.writer ?? this.open()).add(
+      key,
+      keyStart,
+      keyEnd,
+      entry.sequence,
+      entry.kind,
+      entry.value,
+      entry.valueStart,
+      entry.valueEnd,
+    );
+    splitter.added();
+  }
+
+  private cutBefore(
+    key: Uint8Array | undefined,
+    start: number,
+    end: number,
+  ): void {
+    while (this.hasNumbers) {
+      const bytes = this.writer?.bytes ?? 0;
+      const cut = this.splitter.cutBefore(key, start, end, bytes);
+      if (cut === undefined) return;
+      this.endTable(cut);
     }
   }
-  return merged.list();
+
+  private endTable(cut: Uint8Array | undefined): void {
+    const pieces = this.splitter.take(cut);
+    if (this.writer === undefined && pieces.length === 0) return;
+    const writer = this.writer ?? this.open();
+    const table = writer.finish(pieces);
+    this.writer = undefined;
+    if (table !== undefined) this.tables.push(table);
+  }
+
+  /** Syncs what was written if that is much, so that no sync takes long. */
+  syncIfMuch(): void {
+    const { writer } = this;
+    if (writer !== undefined && writer.unsyncedBytes >= BYTES_PER_SYNC) {
+      writer.syncWritten();
+    }
+  }
+
+  /** Ends the last outputs; all of them are durable then. */
+  finish(): void {
+    this.cutBefore(undefined, 0, 0);
+    this.endTable(undefined);
+    if (this.tables.length > 0) {
+      this.output.files.syncDirectory(this.output.directory);
+    }
+  }
+
+  /** Removes every output. */
+  abandon(): void {
+    this.writer?.abandon();
+    for (const { number } of this.tables) {
+      try {
+        this.output.files.remove(this.path(number));
+      } catch {
+        // An orphan: the next open removes it. What made the job fail matters more.
+      }
+    }
+  }
 }
 
 /**
- * Merges sources into one table.
+ * Merges sources into tables that do not overlap.
  *
- * @returns The table; `undefined` if nothing was left to write.
+ * @param cutting Where outputs end; without it there is one at most.
+ * @returns The tables, by key; none if nothing was left to write.
  */
-export function* mergeIntoTable(
+export function* mergeIntoTables(
   input: JobInput,
   rules: JobRules,
   output: JobOutput,
-): Job<TableMeta | undefined> {
-  const writer = new TableWriter(output.files, output.path, output.number, {
-    blockSize: output.blockSize,
-    bloomBitsPerKey: output.bloomBitsPerKey,
-    baseSequence: input.oldest,
-    created: output.created,
-  });
+  cutting: Cutting = UNCUT,
+): Job<TableMeta[]> {
+  const { snapshots, elision } = rules;
+  const fragments = mergeFragments(input.fragments());
+  const kept = yield* keepFragments(fragments, rules);
+  const outputs = new Outputs(
+    output,
+    input.oldest,
+    new Splitter(cutting, kept),
+  );
   let merge: MergingCursor | undefined;
   let isDone = false;
   try {
-    const fragments = mergeFragments(input.fragments());
     merge = new MergingCursor(input.openCursors(), false);
-    const stream = new MergeStream(
-      merge,
-      fragments,
-      rules.snapshots,
-      rules.elision,
-    );
-    yield* writeAll(stream, writer);
-    const kept = keptFragments(fragments, rules.snapshots, rules.elision);
+    const stream = new MergeStream(merge, fragments, snapshots, elision);
+    yield* writeAll(stream, outputs);
     yield;
-    const table = writer.finish(kept);
+    outputs.finish();
     isDone = true;
-    if (table !== undefined) output.files.syncDirectory(output.directory);
-    return table;
+    return outputs.tables;
   } finally {
     merge?.close();
-    if (!isDone) writer.abandon();
+    if (!isDone) outputs.abandon();
   }
 }
 
-function* writeAll(stream: MergeStream, writer: TableWriter): Job<void> {
+/** What is kept of range tombstones; gives way now and then, for each may cost reads. */
+function* keepFragments(
+  fragments: readonly Fragment[],
+  { snapshots, elision }: JobRules,
+): Job<Fragment[]> {
+  const kept: Fragment[] = [];
+  for (let at = 0; at < fragments.length; at += FRAGMENTS_PER_STEP) {
+    const some = fragments.slice(at, at + FRAGMENTS_PER_STEP);
+    for (const fragment of keptFragments(some, snapshots, elision)) {
+      appendFragment(kept, fragment);
+    }
+    yield;
+  }
+  return kept;
+}
+
+function* writeAll(stream: MergeStream, outputs: Outputs): Job<void> {
   for (let steps = ENTRIES_PER_STEP;; steps--) {
     const entry = stream.next(ENTRIES_PER_STEP);
     if (entry === undefined) return;
-    if (entry !== null) {
-      writer.add(
-        entry.key,
-        entry.keyStart,
-        entry.keyEnd,
-        entry.sequence,
-        entry.kind,
-        entry.value,
-        entry.valueStart,
-        entry.valueEnd,
-      );
-    }
+    if (entry !== null) outputs.add(entry, stream.startsKey);
     if (entry === null || steps === 0) {
-      if (writer.unsyncedBytes >= BYTES_PER_SYNC) writer.syncWritten();
+      outputs.syncIfMuch();
       yield;
       steps = ENTRIES_PER_STEP;
     }
@@ -144,7 +265,7 @@ function* writeAll(stream: MergeStream, writer: TableWriter): Job<void> {
 /** Whether a merge of the sources would leave anything out. Reads until the first such entry. */
 export function* wouldDrop(input: JobInput, rules: JobRules): Job<boolean> {
   const fragments = mergeFragments(input.fragments());
-  const kept = keptFragments(fragments, rules.snapshots, rules.elision);
+  const kept = yield* keepFragments(fragments, rules);
   const sequences = (list: readonly Fragment[]) =>
     list.reduce((sum, fragment) => sum + fragment.sequences.length, 0);
   if (sequences(kept) < sequences(fragments)) return true;

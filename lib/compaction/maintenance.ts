@@ -1,46 +1,52 @@
 /**
  * Keeps the tree in shape: flushes full memtables, then compacts.
  *
- * Two lanes, each with one job at a time: flushes, oldest memtable first, and
+ * Two lanes, each with one task at a time: flushes, oldest memtable first, and
  * compactions. They do not wait for each other: a flush only adds a table,
  * and a compaction's inputs stay until its edit.
  *
  * Invariants:
  * - Memtables become tables in the order in which they were filled.
- * - A job's result is committed in the turn in which the job ends.
+ * - A task's result is committed in the turn in which its end is told.
  * - A flush that failed is tried again when the next memtable is frozen or a
  *   flush is asked for; until then nothing younger is flushed either.
- * - What a job drops was settled when it was made: snapshots taken later see
- *   only sequences that the job keeps.
+ * - What a task drops was settled when it was made: snapshots taken later see
+ *   only sequences that the task keeps.
  *
  * @module
  */
+import { EMPTY, keySuccessor } from "../encoding/bytes.ts";
 import { VarveError } from "../errors.ts";
-import { makeFlushJob } from "../flush/job.ts";
 import type { Memtable } from "../memtable/memtable.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { TableCursor } from "../sstable/cursor.ts";
-import type { TableMeta } from "../sstable/meta.ts";
+import { mayOverlap, type TableMeta } from "../sstable/meta.ts";
 import type { Table } from "../sstable/table.ts";
+import type { TreeEvent } from "../types.ts";
 import type { Edit } from "../version/edit.ts";
+import type { Version } from "../version/version.ts";
 import type { VersionSet } from "../version/version_set.ts";
-import {
-  ElisionByLookup,
-  ElisionByRange,
-  type TombstoneElision,
-} from "./elision.ts";
-import { RunningJob } from "./host.ts";
-import {
-  type Job,
-  type JobInput,
-  type JobOutput,
-  type JobRules,
-  mergeIntoTable,
-  wouldDrop,
-} from "./job.ts";
+import { findCovered } from "./covered.ts";
+import { InlineHost, type RunningTask, type TaskHost } from "./host.ts";
+import { leveled } from "./leveled.ts";
 import { sizeTiered } from "./size_tiered.ts";
-import type { Strategy } from "./strategy.ts";
+import { outputsMax } from "./splitting.ts";
+import {
+  bytesOf,
+  type MergePick,
+  type Pick,
+  type PickOptions,
+  type Strategy,
+} from "./strategy.ts";
+import type {
+  ElisionPlan,
+  MergeInputs,
+  OutputPlan,
+  Task,
+  TaskResult,
+} from "./tasks.ts";
+import type { TaskSources } from "./run_task.ts";
+import { WorkerHost } from "./worker_host.ts";
 
 /** What maintenance works on: the tree, as far as it concerns it. */
 export interface MaintainedTree {
@@ -58,13 +64,15 @@ export interface MaintainedTree {
   memtablesOldest(): number;
   /** Commits an edit, or latches the handle and throws. */
   commit(edit: Edit): void;
-  /** Puts a table in the place of the oldest frozen memtable. */
-  commitFlush(table: TableMeta | undefined): void;
+  /** Puts tables in the place of the oldest frozen memtable. */
+  commitFlush(tables: readonly TableMeta[]): void;
+  /** Tells the program what happened. */
+  tell(event: TreeEvent): void;
 }
 
 /** Counts of one lane, for stats. */
 export interface LaneCounters {
-  /** Jobs done. */
+  /** Tasks done. */
   runs: number;
   /** Bytes read. */
   bytesRead: number;
@@ -85,18 +93,30 @@ function newCounters(): LaneCounters {
   return { runs: 0, bytesRead: 0, bytesWritten: 0, seconds: 0 };
 }
 
+/** The least and the greatest size that a leveled table aims at. */
+const TABLE_SIZE_MIN = 16 * 1024;
+const TABLE_SIZE_MAX = 64 * 1024 * 1024;
+
 /** The maintenance of one tree. */
 export class Maintenance {
   /** What flushes did. */
   readonly flushes: LaneCounters = newCounters();
   /** What compactions did. */
   readonly compactions: LaneCounters = newCounters();
+  /** How often a worker was started in the place of one that died. */
+  workerRestarts = 0;
   /** Why the last flush, or compaction in the background, failed; `undefined` since one succeeded. */
   lastError: unknown;
+  /** Why the last flush failed; `undefined` since one succeeded. */
+  flushError: unknown;
   private readonly tree: MaintainedTree;
-  private readonly strategy: Strategy = sizeTiered;
-  private flushing: RunningJob<TableMeta | undefined> | undefined;
-  private compacting: { abort(): void } | undefined;
+  private readonly strategy: Strategy;
+  private readonly pickOptions: PickOptions;
+  private readonly host: TaskHost;
+  private readonly worker: WorkerHost | undefined;
+  private flushing: RunningTask | undefined;
+  private flushEnd: Promise<void> = Promise.resolve();
+  private compacting: RunningTask | undefined;
   private lane: Promise<unknown> = Promise.resolve();
   private inBackground = false;
   private isClosed = false;
@@ -105,10 +125,108 @@ export class Maintenance {
   private epoch = 0;
   /** Tables whose tombstones could not go, with the epoch in which that was so. */
   private readonly undroppable = new Map<number, number>();
+  /** The version in which nothing was covered by range tombstones, while snapshots were as they are. */
+  private lookedOver: Version | undefined;
+  private relieved: (() => void)[] = [];
 
   /** Maintains `tree`. Nothing starts by itself. */
   constructor(tree: MaintainedTree) {
+    const { runtime, options } = tree;
+    const { compaction, writeBufferSize } = options;
     this.tree = tree;
+    this.strategy = compaction.strategy === "leveled" ? leveled : sizeTiered;
+    this.pickOptions = {
+      ...compaction,
+      tableSize: Math.min(
+        TABLE_SIZE_MAX,
+        Math.max(TABLE_SIZE_MIN, writeBufferSize),
+      ),
+    };
+    const inline = new InlineHost(runtime);
+    this.worker = compaction.background !== "worker"
+      ? undefined
+      : new WorkerHost({
+        runtime,
+        url: options.workerUrl,
+        inline,
+        discard: (task) => this.discard(task),
+        renew: (task) => this.renew(task),
+        onDeath: (reason, isReplaced) => this.workerDied(reason, isReplaced),
+      });
+    this.host = this.worker ?? inline;
+  }
+
+  /** Where tasks are done. */
+  get place(): "worker" | "inline" {
+    return this.worker?.isUsable ? "worker" : "inline";
+  }
+
+  /** 0 while compaction keeps up, 1 when writes should wait for it. */
+  pressure(): number {
+    if (this.tree.options.compaction.background === "off") return 0;
+    const { metas } = this.tree.versions.current;
+    return this.strategy.pressure(metas, this.pickOptions);
+  }
+
+  // Tasks.
+
+  private workerDied(reason: unknown, isReplaced: boolean): void {
+    if (isReplaced) this.workerRestarts++;
+    this.tree.tell({ type: "worker", isReplaced, reason: describe(reason) });
+  }
+
+  /** Removes what a task may have written; no version names it. */
+  private discard(task: Task): void {
+    if (task.type === "probe") return;
+    const { files } = this.tree.runtime;
+    const { firstNumber, count } = task.output;
+    for (let number = firstNumber; number < firstNumber + count; number++) {
+      const path = this.tree.versions.path("table", number);
+      try {
+        if (files.stat(path) !== undefined) files.remove(path);
+      } catch {
+        // An orphan: the next open removes it.
+      }
+    }
+  }
+
+  private renew(task: Task): Task {
+    if (task.type === "probe") return task;
+    const { count } = task.output;
+    const firstNumber = this.tree.versions.reserveFileNumbers(count);
+    return { ...task, output: { ...task.output, firstNumber } };
+  }
+
+  private outputPlan(count: number): OutputPlan {
+    const { options, runtime, versions } = this.tree;
+    return {
+      firstNumber: versions.reserveFileNumbers(count),
+      count,
+      blockSize: options.blockSize,
+      bloomBitsPerKey: options.bloomBitsPerKey,
+      created: Math.max(0, Math.floor(runtime.wallClock())),
+    };
+  }
+
+  /** Does a task of the compaction lane; `onResult` is called in the turn in which it ends. */
+  private runTask(
+    task: Task,
+    sources: TaskSources,
+    onResult: (result: TaskResult, seconds: number) => void,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.compacting = this.host.run(task, sources, {
+        done: (result, seconds) => {
+          this.compacting = undefined;
+          onResult(result, seconds);
+          resolve();
+        },
+        failed: (error) => {
+          this.compacting = undefined;
+          reject(error);
+        },
+      });
+    });
   }
 
   // Flushes.
@@ -116,42 +234,64 @@ export class Maintenance {
   /** Starts flushing if a memtable waits and no flush is under way. */
   scheduleFlush(): void {
     if (this.isClosed || this.flushing !== undefined) return;
-    if (this.tree.frozen.length === 0) return;
-    this.startFlush();
+    const memtable = this.tree.frozen[0];
+    if (memtable !== undefined) this.startFlush(memtable);
   }
 
-  private startFlush(): RunningJob<TableMeta | undefined> {
-    const { tree } = this;
-    const memtable = tree.frozen[0];
-    const job = makeFlushJob(
-      memtable,
-      tree.snapshotSequences(),
-      this.newOutput(),
-    );
-    const flushing = new RunningJob(tree.runtime, job, (table, seconds) => {
-      tree.commitFlush(table);
-      count(this.flushes, memtable.bytes, table?.size ?? 0, seconds);
-      this.flushing = undefined;
-      this.lastError = undefined;
-      this.wake();
-    }, (error) => {
-      this.flushing = undefined;
-      this.lastError = error;
-      this.wakeAll(error);
+  private startFlush(memtable: Memtable): void {
+    const { arena, newest, oldest } = memtable;
+    const task: Task = {
+      type: "flush",
+      directory: this.tree.versions.directory,
+      memtable: { arena, newest, oldest },
+      snapshots: this.tree.snapshotSequences(),
+      output: this.outputPlan(1),
+    };
+    const sources = { memtable: () => memtable, table: noTable };
+    this.flushEnd = new Promise((resolve) => {
+      this.flushing = this.host.run(task, sources, {
+        done: ({ tables }, seconds) => {
+          this.tree.commitFlush(tables);
+          this.flushing = undefined;
+          resolve();
+          this.flushed(memtable, tables, seconds);
+        },
+        failed: (error) => {
+          this.flushing = undefined;
+          resolve();
+          if (this.isClosed) return;
+          this.flushError = error;
+          this.failed("flush", error);
+          this.wakeAll(error);
+        },
+      });
     });
-    flushing.done.then(() => {
-      this.scheduleFlush();
-      this.scheduleCompaction();
-    }, () => {}); // Its failure was told above, or it was given up at closing.
-    this.flushing = flushing;
-    return flushing;
   }
 
-  /** Flushes, blocking, until at most `most` memtables wait. */
-  flushNow(most: number): void {
-    while (this.tree.frozen.length > most) {
-      (this.flushing ?? this.startFlush()).finishNow();
-    }
+  private flushed(
+    memtable: Memtable,
+    tables: readonly TableMeta[],
+    seconds: number,
+  ): void {
+    const bytesWritten = bytesOf(tables);
+    count(this.flushes, memtable.bytes, bytesWritten, seconds);
+    this.lastError = undefined;
+    this.flushError = undefined;
+    this.tree.tell({
+      type: "flush",
+      entries: memtable.entries,
+      bytesRead: memtable.bytes,
+      bytesWritten,
+      seconds,
+    });
+    this.wake();
+    this.scheduleFlush();
+    this.scheduleCompaction();
+  }
+
+  private failed(task: "flush" | "compaction", error: unknown): void {
+    this.lastError = error;
+    this.tree.tell({ type: "error", task, error });
   }
 
   /** Resolves when all but `most` of the memtables that wait now are flushed; rejects if they cannot be. */
@@ -159,9 +299,12 @@ export class Maintenance {
     const due = this.tree.frozen.length - most;
     if (due <= 0) return Promise.resolve();
     this.scheduleFlush();
-    return new Promise((resolve, reject) => {
-      this.waiters.push({ flushes: this.flushes.runs + due, resolve, reject });
-    });
+    const flushes = this.flushes.runs + due;
+    return this.awaited(
+      new Promise((resolve, reject) => {
+        this.waiters.push({ flushes, resolve, reject });
+      }),
+    );
   }
 
   private wake(): void {
@@ -177,6 +320,16 @@ export class Maintenance {
     for (const waiter of waiters) waiter.reject(error);
   }
 
+  /** Keeps the process alive until `promise` is settled. */
+  private async awaited<T>(promise: Promise<T>): Promise<T> {
+    this.worker?.hold();
+    try {
+      return await promise;
+    } finally {
+      this.worker?.letGo();
+    }
+  }
+
   // Compactions.
 
   /** Starts compacting in the background if anything is due. */
@@ -187,170 +340,217 @@ export class Maintenance {
     this.compactWhileDue().then(
       () => this.lastError = undefined,
       (error) => {
-        if (!this.isClosed) this.lastError = error;
+        if (!this.isClosed) this.failed("compaction", error);
       },
-    ).finally(() => this.inBackground = false);
+    ).finally(() => {
+      this.inBackground = false;
+      this.relieve();
+    });
+  }
+
+  /** Resolves when a compaction was done, or none is going to be. */
+  relief(): Promise<void> {
+    this.scheduleCompaction();
+    if (!this.inBackground) return Promise.resolve();
+    return this.awaited(
+      new Promise((resolve) => this.relieved.push(resolve)),
+    );
+  }
+
+  private relieve(): void {
+    const relieved = this.relieved;
+    this.relieved = [];
+    for (const resolve of relieved) resolve();
   }
 
   private async compactWhileDue(): Promise<void> {
     let isDue = true;
-    while (isDue && !this.isClosed) isDue = await this.minorCompact();
-    if (!this.isClosed) await this.tombstoneCompact();
+    while (isDue && !this.isClosed) {
+      isDue = await this.exclusively(() => this.minorRound());
+    }
+    if (!this.isClosed) await this.exclusively(() => this.tombstoneRound());
   }
 
   /** A snapshot was closed: more may be droppable now. */
   snapshotClosed(): void {
     this.epoch++;
+    this.lookedOver = undefined;
   }
 
-  /** One round of routine merging; resolves to whether it did something. */
+  /** One round of routine work; resolves to whether it did something. */
   minorCompact(): Promise<boolean> {
-    return this.exclusively(async () => {
-      const { options, versions } = this.tree;
-      const metas = versions.current.tables.map((table) => table.meta);
-      const picked = this.strategy.pickMinor(metas, options.compaction);
-      if (picked === undefined) return false;
-      await this.merge(picked, (outside) => this.byRange(outside));
-      return true;
-    });
+    return this.awaited(this.exclusively(() => this.minorRound()));
   }
 
   /** Rewrites the table that gains most by it; resolves to whether there was one. */
   tombstoneCompact(): Promise<boolean> {
-    return this.exclusively(async () => {
-      const { options, versions, runtime } = this.tree;
-      const candidates = this.strategy.pickTombstone(
-        versions.current.tables.map((table) => table.meta),
-        options.compaction,
-        runtime.wallClock(),
-      );
-      for (const candidate of candidates) {
-        if (this.undroppable.get(candidate.number) === this.epoch) continue;
-        const byLookup = (outside: readonly Table[]) => this.byLookup(outside);
-        if (await this.gains(candidate, byLookup)) {
-          await this.merge([candidate], byLookup);
-          return true;
-        }
-        this.undroppable.set(candidate.number, this.epoch);
-      }
-      return false;
-    });
+    return this.awaited(this.exclusively(() => this.tombstoneRound()));
   }
 
-  /** Merges all tables into one; resolves to whether there was anything to do. Memtables are the caller's to flush. */
+  /** Merges all tables into one run; resolves to whether there was anything to do. Memtables are the caller's to flush. */
   majorCompact(): Promise<boolean> {
-    return this.exclusively(async () => {
-      const metas = this.tree.versions.current.tables.map((t) => t.meta);
-      const picked = this.strategy.pickMajor(metas);
-      if (picked === undefined) return false;
-      const byRange = (outside: readonly Table[]) => this.byRange(outside);
-      if (picked.length === 1 && !await this.gains(picked[0], byRange)) {
-        return false;
+    return this.awaited(this.exclusively(() => this.majorRound()));
+  }
+
+  private async minorRound(): Promise<boolean> {
+    const version = this.tree.versions.current;
+    if (this.dropCovered(version)) return true;
+    const picked = this.strategy.pickMinor(version.metas, this.pickOptions);
+    if (picked === undefined) return false;
+    await this.perform(picked, { by: "range" });
+    return true;
+  }
+
+  /** Drops, unread, the tables of which range tombstones hide everything. */
+  private dropCovered(version: Version): boolean {
+    if (version === this.lookedOver) return false;
+    const tables = new Map(version.tables.map((t) => [t.meta.number, t]));
+    const covered = findCovered(
+      version.metas,
+      (meta) => tables.get(meta.number)?.fragments() ?? [],
+      this.tree.snapshotSequences(),
+    );
+    if (covered.length === 0) {
+      this.lookedOver = version;
+      return false;
+    }
+    this.replace(covered, [], 0, 0, 0);
+    return true;
+  }
+
+  private async tombstoneRound(): Promise<boolean> {
+    const { options, versions, runtime } = this.tree;
+    const candidates = this.strategy.pickTombstone(
+      versions.current.metas,
+      this.pickOptions,
+      runtime.wallClock(),
+    );
+    const { tombstoneBloomFallback, tombstoneRangeDrop } = options.compaction;
+    const elision: ElisionPlan = {
+      by: "lookup",
+      bloomFallback: tombstoneBloomFallback,
+      rangeDrop: tombstoneRangeDrop,
+    };
+    for (const candidate of candidates) {
+      const { number } = candidate.runs[0][0];
+      if (this.undroppable.get(number) === this.epoch) continue;
+      if (await this.gains(candidate, elision)) {
+        await this.perform(candidate, elision);
+        return true;
       }
-      await this.merge(picked, byRange);
-      return true;
-    });
+      this.undroppable.set(number, this.epoch);
+    }
+    return false;
   }
 
-  private byRange(outside: readonly Table[]): TombstoneElision {
-    const metas = outside.map((table) => table.meta);
-    return new ElisionByRange(metas, this.tree.memtablesOldest());
+  private async majorRound(): Promise<boolean> {
+    const { metas } = this.tree.versions.current;
+    const picked = this.strategy.pickMajor(metas, this.pickOptions);
+    if (picked === undefined) return false;
+    const elision: ElisionPlan = { by: "range" };
+    if (picked.runs.length === 1 && !await this.gains(picked, elision)) {
+      return false;
+    }
+    await this.perform(picked, elision);
+    return true;
   }
 
-  private byLookup(outside: readonly Table[]): TombstoneElision {
-    const options = this.tree.options.compaction;
-    return new ElisionByLookup(outside, this.tree.memtablesOldest(), {
-      bloomFallback: options.tombstoneBloomFallback,
-      rangeDrop: options.tombstoneRangeDrop,
-    });
-  }
-
-  /** Whether rewriting one table would leave anything out. */
+  /** Whether a merge would leave anything out. */
   private async gains(
-    meta: TableMeta,
-    makeElision: (outside: readonly Table[]) => TombstoneElision,
+    pick: MergePick,
+    elision: ElisionPlan,
   ): Promise<boolean> {
-    let gain = false;
+    let gains = false;
     await this.withInputs(
-      [meta],
-      makeElision,
-      (input, rules) =>
-        this.runCompaction(wouldDrop(input, rules), (result) => {
-          gain = result;
+      pick,
+      elision,
+      (inputs, sources) =>
+        this.runTask({ ...inputs, type: "probe" }, sources, (result) => {
+          gains = result.gains;
         }),
     );
-    return gain;
+    return gains;
   }
 
-  private merge(
-    metas: readonly TableMeta[],
-    makeElision: (outside: readonly Table[]) => TombstoneElision,
-  ): Promise<void> {
-    const bytesRead = metas.reduce((sum, meta) => sum + meta.size, 0);
-    return this.withInputs(metas, makeElision, (input, rules) => {
-      const job = mergeIntoTable(input, rules, this.newOutput());
-      return this.runCompaction(job, (table, seconds) => {
-        this.tree.commit({
-          addTables: table === undefined ? [] : [{ level: 0, table }],
-          removeTables: metas.map((meta) => meta.number),
-        });
-        this.epoch++;
-        for (const { number } of metas) this.undroppable.delete(number);
-        count(this.compactions, bytesRead, table?.size ?? 0, seconds);
+  private async perform(pick: Pick, elision: ElisionPlan): Promise<void> {
+    if (pick.type === "move") {
+      this.tree.commit({
+        addTables: [{ level: pick.level, table: pick.table }],
+        removeTables: [pick.table.number],
       });
+      return;
+    }
+    const { runs, level, outputSize, grandparents } = pick;
+    const replaced = runs.flat();
+    const bytes = bytesOf(replaced);
+    const cutting = { outputSize, grandparents };
+    const output = this.outputPlan(outputsMax(bytes, cutting));
+    await this.withInputs(
+      pick,
+      elision,
+      (inputs, sources) =>
+        this.runTask(
+          { ...inputs, type: "merge", output, cutting },
+          sources,
+          ({ tables }, seconds) =>
+            this.replace(replaced, tables, level, bytes, seconds),
+        ),
+    );
+  }
+
+  /** Commits what a merge made of its inputs. */
+  private replace(
+    inputs: readonly TableMeta[],
+    tables: readonly TableMeta[],
+    level: number,
+    bytesRead: number,
+    seconds: number,
+  ): void {
+    this.tree.commit({
+      addTables: tables.map((table) => ({ level, table })),
+      removeTables: inputs.map((meta) => meta.number),
+    });
+    this.epoch++;
+    for (const { number } of inputs) this.undroppable.delete(number);
+    this.relieve();
+    const bytesWritten = bytesOf(tables);
+    count(this.compactions, bytesRead, bytesWritten, seconds);
+    this.tree.tell({
+      type: "compaction",
+      level,
+      tablesRead: inputs.length,
+      tablesWritten: tables.length,
+      bytesRead,
+      bytesWritten,
+      seconds,
     });
   }
 
-  /** Calls `use` with the tables of `metas` as a job's input, and keeps their files until it is done. */
+  /** Calls `use` with the inputs of a merge, and keeps their files until it is done. */
   private async withInputs(
-    metas: readonly TableMeta[],
-    makeElision: (outside: readonly Table[]) => TombstoneElision,
-    use: (input: JobInput, rules: JobRules) => Promise<void>,
+    pick: MergePick,
+    elision: ElisionPlan,
+    use: (inputs: MergeInputs, sources: TaskSources) => Promise<void>,
   ): Promise<void> {
     const version = this.tree.versions.current;
-    const numbers = new Set(metas.map((meta) => meta.number));
-    const inside = version.tables.filter((t) => numbers.has(t.meta.number));
-    const outside = version.tables.filter((t) => !numbers.has(t.meta.number));
+    const tables = new Map(version.tables.map((t) => [t.meta.number, t]));
+    const outside = outsideOf(pick.runs, version);
     version.retain();
     try {
       await use({
-        openCursors: () => inside.map((table) => new TableCursor(table, true)),
-        fragments: () => inside.map((table) => table.fragments()),
-        oldest: Math.min(...metas.map((meta) => meta.oldest)),
-      }, {
+        directory: this.tree.versions.directory,
+        runs: pick.runs,
+        outside,
+        memtablesOldest: this.tree.memtablesOldest(),
+        elision,
         snapshots: this.tree.snapshotSequences(),
-        elision: makeElision(outside),
+      }, {
+        memtable: noMemtable,
+        table: (meta) => tables.get(meta.number) ?? noTable(),
       });
     } finally {
       version.release();
     }
-  }
-
-  private async runCompaction<T>(
-    job: Job<T>,
-    onResult: (result: T, seconds: number) => void,
-  ): Promise<void> {
-    const running = new RunningJob(this.tree.runtime, job, onResult);
-    this.compacting = running;
-    try {
-      await running.done;
-    } finally {
-      this.compacting = undefined;
-    }
-  }
-
-  private newOutput(): JobOutput {
-    const { options, runtime, versions } = this.tree;
-    const number = versions.newFileNumber();
-    return {
-      files: runtime.files,
-      directory: versions.directory,
-      path: versions.path("table", number),
-      number,
-      blockSize: options.blockSize,
-      bloomBitsPerKey: options.bloomBitsPerKey,
-      created: Math.max(0, Math.floor(runtime.wallClock())),
-    };
   }
 
   /** Runs `use` behind whatever the compaction lane has to do. */
@@ -373,8 +573,37 @@ export class Maintenance {
     const waiters = this.waiters;
     this.waiters = [];
     for (const waiter of waiters) waiter.resolve();
-    await this.lane;
+    await this.awaited(Promise.all([this.lane, this.flushEnd]));
+    this.worker?.close();
   }
+}
+
+/** The tables of a version, other than those merged, that may hold something older in their range. */
+function outsideOf(
+  runs: readonly (readonly TableMeta[])[],
+  version: Version,
+): TableMeta[] {
+  const inside = runs.flat();
+  const numbers = new Set(inside.map((meta) => meta.number));
+  const newest = Math.max(...inside.map((meta) => meta.newest));
+  return version.tables.map((table) => table.meta).filter((meta) =>
+    !numbers.has(meta.number) && meta.oldest < newest &&
+    inside.some(({ smallest, largest, unbounded }) =>
+      mayOverlap(meta, smallest, unbounded ? EMPTY : keySuccessor(largest))
+    )
+  );
+}
+
+function noTable(): Table {
+  throw new VarveError("IO", "a task reads a table that is not its own");
+}
+
+function noMemtable(): Memtable {
+  throw new VarveError("IO", "a merge reads no memtable");
+}
+
+function describe(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason);
 }
 
 function count(

@@ -13,7 +13,11 @@
  */
 import { type Cursor, MAX_SEQUENCE, TOMBSTONE } from "../cursor.ts";
 import { compareRanges, copyInto } from "../encoding/bytes.ts";
-import { appendFragment, type Fragment } from "../memtable/range_tombstones.ts";
+import {
+  appendFragment,
+  type Fragment,
+  RangeTombstones,
+} from "../memtable/range_tombstones.ts";
 import type { MergingCursor } from "../read/merging_cursor.ts";
 import { RangeCover } from "../read/range_cover.ts";
 import type { TombstoneElision } from "./elision.ts";
@@ -37,6 +41,8 @@ export function stripeOf(
 export class MergeStream {
   /** Entries left out so far. */
   dropped = 0;
+  /** Whether the entry handed out last is the first of its key that is kept. */
+  startsKey = false;
   private readonly merge: MergingCursor;
   private readonly snapshots: readonly number[];
   private readonly elision: TombstoneElision;
@@ -46,6 +52,7 @@ export class MergeStream {
   private lastKeyLength = -1;
   private lastStripe = 0;
   private standsOnKept = false;
+  private keptOfKey = false;
 
   /**
    * The kept entries of `merge`, from its first entry on.
@@ -83,6 +90,8 @@ export class MergeStream {
       if (top === undefined) return undefined;
       if (this.keeps(top)) {
         this.standsOnKept = true;
+        this.startsKey = !this.keptOfKey;
+        this.keptOfKey = true;
         return top;
       }
       this.dropped++;
@@ -103,7 +112,10 @@ export class MergeStream {
       this.lastKeyLength,
     );
     if (order === 0 && stripe === this.lastStripe) return false;
-    if (order !== 0) this.rememberKey(key, keyStart, keyEnd);
+    if (order !== 0) {
+      this.rememberKey(key, keyStart, keyEnd);
+      this.keptOfKey = false;
+    }
     this.lastStripe = stripe;
     if (this.covers.length > 0) {
       const newest = this.covers[stripe].newest(key, keyStart, keyEnd);
@@ -119,6 +131,21 @@ export class MergeStream {
     copyInto(this.lastKey, 0, key, start, end);
     this.lastKeyLength = length;
   }
+}
+
+/** All range tombstones of many sources, fragmented together. */
+export function mergeFragments(
+  lists: readonly (readonly Fragment[])[],
+): readonly Fragment[] {
+  const filled = lists.filter((list) => list.length > 0);
+  if (filled.length <= 1) return filled[0] ?? [];
+  const merged = new RangeTombstones();
+  for (const list of filled) {
+    for (const { start, end, sequences } of list) {
+      for (const sequence of sequences) merged.add(start, end, sequence);
+    }
+  }
+  return merged.list();
 }
 
 /** What a job keeps of its range tombstones: for each fragment the newest of each stripe, less those under which nothing older remains. */

@@ -1,7 +1,10 @@
 /**
- * Size-tiered compaction: tables of like size are merged into a larger one, so
+ * Size-tiered compaction: runs of like size are merged into a larger one, so
  * that each byte is rewritten about once each time that the tree has grown
  * `minThreshold`-fold.
+ *
+ * A run is a table of level 0, or a whole other level, as leveled compaction
+ * leaves them; every output is one table of level 0.
  *
  * Source: the bucketing of Apache Cassandra's SizeTieredCompactionStrategy.
  * Ages do not matter here: lookups go by sequence, not by the order of tables.
@@ -11,69 +14,97 @@
  * @module
  */
 import type { ResolvedCompaction } from "../options.ts";
-import { type TableMeta, tombstoneRatio } from "../sstable/meta.ts";
-import type { Strategy } from "./strategy.ts";
+import type { TableMeta } from "../sstable/meta.ts";
+import {
+  bytesOf,
+  countPressure,
+  type Levels,
+  type MergePick,
+  pickByTombstones,
+  runsOf,
+  type Strategy,
+  uncleanRuns,
+} from "./strategy.ts";
 
-/** Groups tables of like size: the small ones together, the others by the average of their bucket. */
+/** A sorted run and its bytes. */
+export interface SizedRun {
+  /** Its tables, by key. */
+  readonly tables: readonly TableMeta[];
+  /** Their bytes. */
+  readonly size: number;
+}
+
+/** Groups runs of like size: the small ones together, the others by the average of their bucket. */
 export function bucketsOf(
-  tables: readonly TableMeta[],
+  levels: Levels,
   options: ResolvedCompaction,
-): TableMeta[][] {
-  const small: TableMeta[] = [];
+): SizedRun[][] {
+  const small: SizedRun[] = [];
   const buckets = [small];
-  let current: TableMeta[] = [];
+  let current: SizedRun[] = [];
   let bytes = 0;
-  const sorted = [...tables].sort((a, b) =>
-    a.size - b.size || a.number - b.number
-  );
-  for (const table of sorted) {
-    if (table.size < options.minTableSize) {
-      small.push(table);
+  const sorted = runsOf(levels)
+    .map((tables) => ({ tables, size: bytesOf(tables) }))
+    .sort((a, b) => a.size - b.size || a.tables[0].number - b.tables[0].number);
+  for (const run of sorted) {
+    if (run.size < options.minTableSize) {
+      small.push(run);
       continue;
     }
     const average = bytes / current.length;
     const joins = current.length > 0 &&
-      table.size >= average * options.bucketLow &&
-      table.size <= average * options.bucketHigh;
+      run.size >= average * options.bucketLow &&
+      run.size <= average * options.bucketHigh;
     if (!joins) {
       current = [];
       bytes = 0;
       buckets.push(current);
     }
-    current.push(table);
-    bytes += table.size;
+    current.push(run);
+    bytes += run.size;
   }
   return buckets;
 }
 
+function fullestBucket(
+  levels: Levels,
+  options: ResolvedCompaction,
+): SizedRun[] {
+  let fullest: SizedRun[] = [];
+  for (const bucket of bucketsOf(levels, options)) {
+    if (bucket.length > fullest.length) fullest = bucket;
+  }
+  return fullest;
+}
+
+function intoOne(runs: readonly (readonly TableMeta[])[]): MergePick {
+  return {
+    type: "merge",
+    runs,
+    level: 0,
+    outputSize: Infinity,
+    grandparents: [],
+  };
+}
+
 /** The size-tiered strategy. */
 export const sizeTiered: Strategy = {
-  pickMinor(tables, options) {
-    let fullest: TableMeta[] = [];
-    for (const bucket of bucketsOf(tables, options)) {
-      if (bucket.length > fullest.length) fullest = bucket;
-    }
-    return fullest.length >= options.minThreshold
-      ? fullest.slice(0, options.maxThreshold)
-      : undefined;
+  pickMinor(levels, options) {
+    const fullest = fullestBucket(levels, options);
+    if (fullest.length < options.minThreshold) return undefined;
+    const runs = fullest.slice(0, options.maxThreshold);
+    return intoOne(runs.map(({ tables }) => tables));
   },
 
-  pickTombstone(tables, options, now) {
-    const oldest = now - options.tombstoneInterval * 1000;
-    return tables.filter((table) =>
-      table.tombstones + table.rangeTombstones > 0 &&
-      tombstoneRatio(table) >= options.tombstoneRatio &&
-      table.created <= oldest
-    ).sort((a, b) =>
-      tombstoneRatio(b) - tombstoneRatio(a) || a.number - b.number
-    );
+  pickTombstone: pickByTombstones,
+
+  pickMajor(levels) {
+    const runs = uncleanRuns(levels);
+    return runs === undefined ? undefined : intoOne(runs);
   },
 
-  pickMajor(tables) {
-    if (tables.length === 0) return undefined;
-    const [first] = tables;
-    const isClean = tables.length === 1 && first.tombstones === 0 &&
-      first.rangeTombstones === 0 && first.olderVersions === 0;
-    return isClean ? undefined : [...tables];
+  pressure(levels, options) {
+    const { length } = fullestBucket(levels, options);
+    return countPressure(length, options.minThreshold);
   },
 };

@@ -1,24 +1,131 @@
 /**
- * What a compaction strategy decides: which tables to merge next. Pure.
+ * What a compaction strategy decides: which tables to merge or to move next,
+ * and how badly that is needed. Pure.
+ *
+ * Lookups go by sequence, never by the order of levels. So a pick is right
+ * whatever tables it takes, and at whatever level its outputs land, as long
+ * as no two tables of one level >= 1 overlap afterwards.
  *
  * @module
  */
 import type { ResolvedCompaction } from "../options.ts";
-import type { TableMeta } from "../sstable/meta.ts";
+import { type TableMeta, tombstoneRatio } from "../sstable/meta.ts";
+
+/** Tables by level: level 0 by falling highest sequence, each other level by key, without overlap. */
+export type Levels = readonly (readonly TableMeta[])[];
+
+/** Tables to merge. */
+export interface MergePick {
+  /** What it is. */
+  readonly type: "merge";
+  /** Sorted runs: the tables of each by key, without overlap. */
+  readonly runs: readonly (readonly TableMeta[])[];
+  /** Level of the outputs. */
+  readonly level: number;
+  /** Bytes after which an output ends at the next user key; Infinity: one table. */
+  readonly outputSize: number;
+  /** Tables of the level below the outputs' in the range of the merge, by key: an output also ends when it overlaps too many of their bytes. */
+  readonly grandparents: readonly TableMeta[];
+}
+
+/** A table that only changes its level: it overlaps nothing there. */
+export interface MovePick {
+  /** What it is. */
+  readonly type: "move";
+  /** The table. */
+  readonly table: TableMeta;
+  /** Its new level. */
+  readonly level: number;
+}
+
+/** What is to be done next. */
+export type Pick = MergePick | MovePick;
+
+/** What picks go by. */
+export interface PickOptions extends ResolvedCompaction {
+  /** Bytes that an output of leveled compaction aims at. */
+  readonly tableSize: number;
+}
 
 /** A strategy: looks at tables, names some. */
 export interface Strategy {
-  /** The tables of the next routine merge; `undefined` if none is due. */
-  pickMinor(
-    tables: readonly TableMeta[],
-    options: ResolvedCompaction,
-  ): TableMeta[] | undefined;
-  /** The tables worth rewriting alone for their tombstones, the most worthwhile first. */
+  /** The next routine work; `undefined` if none is due. */
+  pickMinor(levels: Levels, options: PickOptions): Pick | undefined;
+  /** Tables worth rewriting alone, each in its level, for their tombstones; the most worthwhile first. */
   pickTombstone(
-    tables: readonly TableMeta[],
-    options: ResolvedCompaction,
+    levels: Levels,
+    options: PickOptions,
     now: number,
-  ): TableMeta[];
-  /** The tables to merge into a single run; `undefined` if they are one already. */
-  pickMajor(tables: readonly TableMeta[]): TableMeta[] | undefined;
+  ): MergePick[];
+  /** All tables into a single run; `undefined` if they are one already, with nothing to leave out. */
+  pickMajor(levels: Levels, options: PickOptions): MergePick | undefined;
+  /** How far compaction is behind: 0 if nothing is due, 1 if writes should stop until it has caught up. */
+  pressure(levels: Levels, options: PickOptions): number;
+}
+
+/** The sorted runs of a tree: each table of level 0, and each other level. */
+export function runsOf(levels: Levels): (readonly TableMeta[])[] {
+  const [young = [], ...rest] = levels;
+  return [
+    ...young.map((table) => [table]),
+    ...rest.filter((level) => level.length > 0),
+  ];
+}
+
+/** Bytes of tables. */
+export function bytesOf(tables: readonly TableMeta[]): number {
+  let bytes = 0;
+  for (const table of tables) bytes += table.size;
+  return bytes;
+}
+
+/** The runs to merge into a single one; `undefined` if there is one at most and it is clean. */
+export function uncleanRuns(
+  levels: Levels,
+): (readonly TableMeta[])[] | undefined {
+  const runs = runsOf(levels);
+  if (runs.length === 0) return undefined;
+  const isClean = runs.length === 1 &&
+    runs[0].every((table) =>
+      table.tombstones === 0 && table.rangeTombstones === 0 &&
+      table.olderVersions === 0
+    );
+  return isClean ? undefined : runs;
+}
+
+/** The tables that are rich in tombstones and old enough, each to be rewritten where it is; the richest first. */
+export function pickByTombstones(
+  levels: Levels,
+  options: PickOptions,
+  now: number,
+): MergePick[] {
+  const oldest = now - options.tombstoneInterval * 1000;
+  const found: { readonly ratio: number; readonly pick: MergePick }[] = [];
+  levels.forEach((tables, level) => {
+    for (const table of tables) {
+      if (table.tombstones + table.rangeTombstones === 0) continue;
+      const ratio = tombstoneRatio(table);
+      if (ratio < options.tombstoneRatio || table.created > oldest) continue;
+      const runs = [[table]];
+      found.push({
+        ratio,
+        pick: {
+          type: "merge",
+          runs,
+          level,
+          outputSize: Infinity,
+          grandparents: [],
+        },
+      });
+    }
+  });
+  return found.sort((a, b) =>
+    b.ratio - a.ratio ||
+    a.pick.runs[0][0].number - b.pick.runs[0][0].number
+  ).map(({ pick }) => pick);
+}
+
+/** Tables of like rank that wait, as pressure: none below `due`, 1 from eight times as many on. */
+export function countPressure(count: number, due: number): number {
+  return Math.min(1, Math.max(0, (count - due + 1) / (7 * due + 1)));
 }

@@ -7,17 +7,32 @@
  * @module
  */
 import { keepTombstones } from "../compaction/elision.ts";
-import { type Job, type JobOutput, mergeIntoTable } from "../compaction/job.ts";
-import type { Memtable } from "../memtable/memtable.ts";
+import {
+  type Job,
+  type JobOutput,
+  mergeIntoTables,
+} from "../compaction/job.ts";
+import type { Cursor } from "../cursor.ts";
+import type { Fragment } from "../memtable/range_tombstones.ts";
 import type { TableMeta } from "../sstable/meta.ts";
 
-/** The job that writes `memtable` to a table. */
+/** A memtable, as far as a flush reads it. */
+export interface FlushSource {
+  /** The lowest sequence in it. */
+  readonly oldest: number;
+  /** A cursor over the point entries. */
+  cursor(): Cursor;
+  /** The range tombstones. */
+  fragments(): readonly Fragment[];
+}
+
+/** The job that writes `memtable` to a table; its result is empty if nothing was left to write. */
 export function makeFlushJob(
-  memtable: Memtable,
+  memtable: FlushSource,
   snapshots: readonly number[],
   output: JobOutput,
-): Job<TableMeta | undefined> {
-  return mergeIntoTable(
+): Job<TableMeta[]> {
+  return mergeIntoTables(
     {
       openCursors: () => [memtable.cursor()],
       fragments: () => [memtable.fragments()],

@@ -6,7 +6,10 @@
 import type { Results } from "../runtime/results.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { TableCursor } from "../sstable/cursor.ts";
+import { LevelCursor, runFragments } from "../sstable/level_cursor.ts";
 import { mayOverlap } from "../sstable/meta.ts";
+import { tablesBetween } from "../sstable/sorted_run.ts";
+import type { Version } from "../version/version.ts";
 import type { Cursor } from "../cursor.ts";
 import { EMPTY } from "../encoding/bytes.ts";
 import type { Fragment } from "../memtable/range_tombstones.ts";
@@ -73,12 +76,7 @@ export function rowsOf(
       if (memtable.entries > 0) cursors.push(memtable.cursor());
       if (memtable.rangeTombstones > 0) fragments.push(memtable.fragments());
     }
-    const { start = EMPTY, end = EMPTY } = bounds;
-    for (const table of view.version.tables) {
-      if (!mayOverlap(table.meta, start, end)) continue;
-      if (table.meta.entries > 0) cursors.push(new TableCursor(table, false));
-      if (table.meta.rangeTombstones > 0) fragments.push(table.fragments());
-    }
+    addTables(view.version, bounds, cursors, fragments);
   }
   return new VisibleRows(
     new MergingCursor(cursors, reverse),
@@ -88,4 +86,25 @@ export function rowsOf(
     reverse,
     results,
   );
+}
+
+/** Adds a cursor for each table of level 0 and for each other level, as far as they are in bounds, and their range tombstones. */
+function addTables(
+  version: Version,
+  { start = EMPTY, end = EMPTY }: Bounds,
+  cursors: Cursor[],
+  fragments: (readonly Fragment[])[],
+): void {
+  const [young = [], ...rest] = version.levels;
+  for (const table of young) {
+    if (!mayOverlap(table.meta, start, end)) continue;
+    if (table.meta.entries > 0) cursors.push(new TableCursor(table, false));
+    if (table.meta.rangeTombstones > 0) fragments.push(table.fragments());
+  }
+  for (const level of rest) {
+    const tables = tablesBetween(level, start, end);
+    const filled = tables.filter(({ meta }) => meta.entries > 0);
+    if (filled.length > 0) cursors.push(new LevelCursor(filled, false));
+    fragments.push(runFragments(tables));
+  }
 }

@@ -10,6 +10,7 @@ import { type Found, PUT } from "../cursor.ts";
 import { hashKey, keyHash } from "../encoding/hash.ts";
 import type { ReadableMemtable } from "../memtable/memtable.ts";
 import type { Results } from "../runtime/results.ts";
+import { countTablesFrom } from "../sstable/sorted_run.ts";
 import type { Version } from "../version/version.ts";
 
 /** Memtables, newest first, and tables. */
@@ -26,15 +27,6 @@ export function retainView(view: View): void {
   view.version.retain();
 }
 
-/** The value of a found entry, as a copy of its own; `undefined` for absence. */
-export function valueOf(
-  found: Found,
-  results: Results,
-): Uint8Array | undefined {
-  if (found.sequence === 0 || found.kind !== PUT) return undefined;
-  return results.copy(found.value, found.start, found.end);
-}
-
 /** Lets go of what a view needs. */
 export function releaseView(view: View): void {
   for (const memtable of view.memtables) memtable.release();
@@ -45,11 +37,14 @@ export function releaseView(view: View): void {
  * Looks a key up.
  *
  * Memtables hold only what is newer than any table, so one that knows the key
- * settles it. Tables may overlap in age: they are asked by falling highest
- * sequence, until nothing older can be newer than what was found. The highest
- * sequence wins, be it of a value, a tombstone or a range tombstone.
+ * settles it. Tables of level 0 may overlap in keys and ages: they are asked
+ * by falling highest sequence, until none can be newer than what was found.
+ * Of each other level only one table can know the key. The highest sequence
+ * wins, be it of a value, a tombstone or a range tombstone; which level it is
+ * in means nothing.
  *
  * @param found Where the answer is left: sequence 0 or a tombstone is absence.
+ * It is to be believed if {@linkcode Found.holds} says so after it was used.
  */
 export function lookUp(
   view: View,
@@ -63,12 +58,54 @@ export function lookUp(
     memtable.get(key, keyLength, sequence, found);
     if (found.sequence > 0) break;
   }
-  const tables = view.version.tables;
-  if (tables.length === 0) return;
+  const { levels, newest } = view.version;
+  if (levels.length === 0) return;
   hashKey(key, 0, keyLength);
   const { line, bits } = keyHash;
-  for (const table of tables) {
-    if (table.meta.newest <= found.sequence) return;
+  for (const table of levels[0]) {
+    if (table.meta.newest <= found.sequence) break;
     table.get(key, keyLength, line, bits, sequence, found);
+  }
+  for (let level = 1; level < levels.length; level++) {
+    if (newest[level] <= found.sequence) continue;
+    const tables = levels[level];
+    const count = countTablesFrom(tables, key, keyLength);
+    if (count === 0) continue;
+    const table = tables[count - 1];
+    if (table.meta.newest <= found.sequence) continue;
+    table.get(key, keyLength, line, bits, sequence, found);
+  }
+}
+
+/** The value of a key for a reader at `sequence`, as a copy of its own; `undefined` for absence. */
+export function findValue(
+  view: View,
+  key: Uint8Array,
+  keyLength: number,
+  sequence: number,
+  found: Found,
+  results: Results,
+): Uint8Array | undefined {
+  for (;;) {
+    lookUp(view, key, keyLength, sequence, found);
+    const value = found.sequence === 0 || found.kind !== PUT
+      ? undefined
+      : results.copy(found.value, found.start, found.end);
+    if (found.holds()) return value;
+  }
+}
+
+/** Whether a key has a value for a reader at `sequence`. */
+export function hasValue(
+  view: View,
+  key: Uint8Array,
+  keyLength: number,
+  sequence: number,
+  found: Found,
+): boolean {
+  for (;;) {
+    lookUp(view, key, keyLength, sequence, found);
+    const isThere = found.sequence > 0 && found.kind === PUT;
+    if (found.holds()) return isThere;
   }
 }

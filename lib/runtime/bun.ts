@@ -21,8 +21,9 @@ import {
   tellHolder,
 } from "./node_lock_file.ts";
 import { pause } from "./pause.ts";
-import { every } from "./timers.ts";
+import { every, later, sleep } from "./timers.ts";
 import type { Lock, Runtime } from "./runtime.ts";
+import { startWorker } from "./threads.ts";
 
 const IS_MACOS: boolean = process.platform === "darwin";
 
@@ -135,7 +136,10 @@ export function bunRuntime(): Runtime {
     wallClock: () => Date.now(),
     monotonicClock: () => performance.now(),
     pause,
+    sleep,
+    later,
     every,
+    startWorker,
     slabResults: false,
   };
 }

@@ -21,7 +21,8 @@ import { errorCode, ioError, ioFailure, isAbsence, isDenial } from "./errno.ts";
 import { LOCK_TEXT_BYTES_MAX, lockedError, lockText } from "./lock_file.ts";
 import { parentDirectory } from "./paths.ts";
 import { pause } from "./pause.ts";
-import { every } from "./timers.ts";
+import { every, later, sleep } from "./timers.ts";
+import { startWorker } from "./threads.ts";
 
 /** Windows has no way to sync a directory, and syncs only writable handles. */
 const IS_WINDOWS: boolean = Deno.build.os === "windows";
@@ -307,7 +308,10 @@ export function denoRuntime(): Runtime {
     wallClock: () => Date.now(),
     monotonicClock: () => performance.now(),
     pause,
+    sleep,
+    later,
     every,
+    startWorker,
     slabResults: true,
   };
 }

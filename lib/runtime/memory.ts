@@ -17,7 +17,7 @@ import { ioError, ioFailure } from "./errno.ts";
 import { lockedError } from "./lock_file.ts";
 import { parentDirectory } from "./paths.ts";
 import { pause } from "./pause.ts";
-import { every } from "./timers.ts";
+import { every, later } from "./timers.ts";
 import type {
   File,
   FileStatus,
@@ -555,6 +555,8 @@ export function memoryRuntime(
     wallClock: clock,
     monotonicClock: clock,
     pause,
+    sleep: pause, // Its clock need not run while nobody looks at it.
+    later,
     every,
     slabResults: options.slabResults ?? true,
   };

@@ -6,8 +6,9 @@
 import { NodeFileSystem } from "./node_files.ts";
 import { nodeLock } from "./node_lock.ts";
 import { pause } from "./pause.ts";
-import { every } from "./timers.ts";
+import { every, later, sleep } from "./timers.ts";
 import type { Runtime } from "./runtime.ts";
+import { startWorker } from "./threads.ts";
 
 /** Makes the runtime. */
 export function nodeRuntime(): Runtime {
@@ -17,7 +18,10 @@ export function nodeRuntime(): Runtime {
     wallClock: () => Date.now(),
     monotonicClock: () => performance.now(),
     pause,
+    sleep,
+    later,
     every,
+    startWorker,
     slabResults: true,
   };
 }

@@ -78,6 +78,36 @@ export interface FileSystem {
   lock(path: string): Promise<Lock>;
 }
 
+/** A worker thread, as its owner holds it. */
+export interface WorkerThread {
+  /** Sends a message, copied; SharedArrayBuffers in it are shared. */
+  post(message: unknown): void;
+  /** Keeps the process alive as long as the thread runs. */
+  ref(): void;
+  /** Lets the process end while the thread runs; so it is from the start. */
+  unref(): void;
+  /** Ends the thread at once, whatever it does. */
+  terminate(): void;
+}
+
+/** What a worker thread tells its owner. */
+export interface WorkerEvents {
+  /** A message came. */
+  message(message: unknown): void;
+  /** The thread is gone: it ended, failed or was ended. Nothing comes after this. */
+  exit(reason: unknown): void;
+}
+
+/** The owner, as a worker thread sees it. */
+export interface WorkerOwner {
+  /** Sends a message. */
+  post(message: unknown): void;
+  /** Takes messages from now on. */
+  listen(onMessage: (message: unknown) => void): void;
+  /** Ends this thread. */
+  close(): void;
+}
+
 /** A runtime: Deno, Bun, Node, or the memory one of the tests. */
 export interface Runtime {
   /** `"deno"`, `"bun"`, `"node"` or `"memory"`. */
@@ -90,8 +120,23 @@ export interface Runtime {
   monotonicClock(): number;
   /** Lets the event loop run what is due, timers and I/O included, once. */
   pause(): Promise<void>;
+  /** Resolves after some milliseconds; the process stays alive until then. */
+  sleep(milliseconds: number): Promise<void>;
+  /** Calls back after some milliseconds, unless the process ends before. Returns what cancels it. */
+  later(milliseconds: number, callback: () => void): () => void;
   /** Calls `call` every `milliseconds` until what is returned is called. Keeps no process alive. */
   every(milliseconds: number, call: () => void): () => void;
+  /**
+   * Starts a thread that runs `lib/worker.ts`. Absent where there are none.
+   *
+   * @param url Where that module is, if not beside this one.
+   * @throws (rejects) if no thread can be started; one that cannot load its
+   * module exits.
+   */
+  readonly startWorker?: (
+    events: WorkerEvents,
+    url: string | undefined,
+  ) => Promise<WorkerThread>;
   /** Whether results are cheaper carved from a shared slab than made one by one (V8) or not (JSC). */
   readonly slabResults: boolean;
 }

@@ -15,7 +15,8 @@
  *               memtables, then for each, newest first: its arena, the
  *               arena's use, lowest and highest sequence (0: still filled)
  *      ...      uses: which memtable each arena holds
- *      ...      leases, 128 bytes each: token (0: free), counter
+ *      ...      leases, 128 bytes each: token (0: free), counter, what the
+ *               reader is called in the block cache
  *      ...      cells: token of the lease (0: free), sequence low and high,
  *               unused
  * ```
@@ -203,13 +204,14 @@ export class ControlBlock {
 
   // Leases.
 
-  /** Claims a lease; throws `BUSY` if none is free. */
-  claimLease(): Lease {
+  /** Claims a lease for a reader that the block cache calls `holder`; throws `BUSY` if none is free. */
+  claimLease(holder: number): Lease {
     const { words } = this;
     const token = (Atomics.add(words, LAST_TOKEN, 1) + 1) | 0;
     for (let i = 0; i < LEASES && token !== 0; i++) {
       const word = this.leases + i * LEASE_WORDS;
       if (Atomics.compareExchange(words, word, 0, token) === 0) {
+        Atomics.store(words, word + 2, holder);
         return { word, token };
       }
     }
@@ -232,14 +234,15 @@ export class ControlBlock {
   }
 
   /** The leases that are claimed, with their counters. */
-  listLeases(): { readonly lease: Lease; readonly counter: number }[] {
-    const list: { lease: Lease; counter: number }[] = [];
+  listLeases(): ListedLease[] {
+    const list: ListedLease[] = [];
     for (let i = 0; i < LEASES; i++) {
       const word = this.leases + i * LEASE_WORDS;
       const token = Atomics.load(this.words, word);
       if (token === 0) continue;
       const counter = Atomics.load(this.words, word + 1);
-      list.push({ lease: { word, token }, counter });
+      const holder = Atomics.load(this.words, word + 2);
+      list.push({ lease: { word, token }, counter, holder });
     }
     return list;
   }
@@ -320,6 +323,16 @@ export interface Lease {
   readonly word: number;
   /** What tells it from earlier leases of the same word. */
   readonly token: number;
+}
+
+/** A lease as the owner sees it. */
+export interface ListedLease {
+  /** The lease. */
+  readonly lease: Lease;
+  /** It changes as long as the reader gives signs of life. */
+  readonly counter: number;
+  /** What the reader is called in the block cache. */
+  readonly holder: number;
 }
 
 function usesWord(memtablesMax: number): number {

@@ -21,8 +21,10 @@ export interface ShareHandle {
   readonly arenas: readonly SharedArrayBuffer[];
   /** How many memtables the control block can name. */
   readonly memtablesMax: number;
-  /** Bytes of cache that the owner has. */
-  readonly blockCacheSize: number;
+  /** The memory of the block cache; `undefined` if it is off. */
+  readonly cache: SharedArrayBuffer | undefined;
+  /** Bytes of indexes and filters that a reader keeps in memory. */
+  readonly tableMemoryBytes: number;
   /** Seconds of silence after which a reader's snapshots are taken back. */
   readonly leaseSeconds: number;
 }

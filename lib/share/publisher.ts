@@ -12,6 +12,7 @@
  *
  * @module
  */
+import type { BlockCache } from "../cache/block_cache.ts";
 import type { ArenaPool, Memtable } from "../memtable/memtable.ts";
 import {
   ControlBlock,
@@ -45,8 +46,10 @@ export interface PublisherSetup {
   readonly memtables: readonly Memtable[];
   /** The most that wait for a flush as a rule. */
   readonly maxFrozenMemtables: number;
-  /** Bytes of cache that the owner has. */
-  readonly blockCacheSize: number;
+  /** The block cache. */
+  readonly cache: BlockCache;
+  /** Bytes of indexes and filters that each reader may keep. */
+  readonly tableMemoryBytes: number;
   /** How long a reader may be silent. */
   readonly leaseSeconds: number;
 }
@@ -59,6 +62,7 @@ export class Publisher {
   published = 0;
   private readonly control: ControlBlock;
   private readonly pool: ArenaPool;
+  private readonly cache: BlockCache;
   /** Nothing newer is published. */
   private limit = Infinity;
   /** The highest sequence before the low word would be used again. */
@@ -80,6 +84,7 @@ export class Publisher {
     const memory = makeControlMemory(memtablesMax, arenas.length);
     this.control = new ControlBlock(memory, memtablesMax, arenas.length);
     this.pool = pool;
+    this.cache = setup.cache;
     pool.tellUses(this.control.words, this.control.uses);
     this.handle = {
       format: 1,
@@ -87,7 +92,8 @@ export class Publisher {
       control: memory,
       arenas,
       memtablesMax,
-      blockCacheSize: setup.blockCacheSize,
+      cache: setup.cache.memory,
+      tableMemoryBytes: setup.tableMemoryBytes,
       leaseSeconds,
     };
   }
@@ -156,11 +162,14 @@ export class Publisher {
     const leases = control.listLeases();
     const tokens = new Set(leases.map(({ lease }) => lease.token));
     for (const token of seen.keys()) if (!tokens.has(token)) seen.delete(token);
-    for (const { lease, counter } of leases) {
+    for (const { lease, counter, holder } of leases) {
       const last = seen.get(lease.token);
       if (last === undefined || last.counter !== counter) {
         seen.set(lease.token, { counter, checks: 0 });
-      } else if (++last.checks >= CHECKS) control.endLease(lease);
+      } else if (++last.checks >= CHECKS) {
+        control.endLease(lease);
+        this.cache.abandon(holder);
+      }
     }
     const { cellCount } = this;
     this.cellCount = control.cellCount;

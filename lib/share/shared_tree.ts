@@ -15,11 +15,12 @@
  */
 import { BlockCache } from "../cache/block_cache.ts";
 import { OpenFiles } from "../cache/open_files.ts";
-import { Found, PUT } from "../cursor.ts";
+import { TableMemory } from "../cache/table_memory.ts";
+import { Found } from "../cursor.ts";
 import { VarveError } from "../errors.ts";
 import { SharedMemtable } from "../memtable/shared_memtable.ts";
 import type { Pin, ReadSource, Rows } from "../read/source.ts";
-import { lookUp, valueOf, type View } from "../read/view.ts";
+import { findValue, hasValue, type View } from "../read/view.ts";
 import type { Bounds } from "../read/visible.ts";
 import { Results } from "../runtime/results.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -38,8 +39,6 @@ import { SharedTables } from "./tables.ts";
 
 /** Table files that one reader keeps open at once. */
 const OPEN_FILES_MAX = 64;
-/** Bytes of cache that a reader has for itself. */
-const PRIVATE_CACHE_BYTES_MAX = 8 * 1024 * 1024;
 /** No version of a state. */
 const NO_VERSION = -2;
 /** A reader gives signs of life this often in the time that it may be silent, and once a second at least. */
@@ -63,6 +62,8 @@ export class SharedTree implements ReadSource {
   private readonly words: Int32Array;
   private readonly tables: SharedTables;
   private readonly found = new Found();
+  /** What this thread is called in the block cache. */
+  private readonly cacheHolder: number;
   private lease: Lease;
   private counter = 0;
   /** The version of the state that `view` shows. */
@@ -86,16 +87,17 @@ export class SharedTree implements ReadSource {
     this.control = new ControlBlock(control, memtablesMax, arenas.length);
     this.words = this.control.words;
     if (!this.control.isOne) refuseHandle();
+    const cache = new BlockCache(handle.cache ?? 0);
     const context: TableContext = {
       files: runtime.files,
-      cache: new BlockCache(
-        Math.min(handle.blockCacheSize, PRIVATE_CACHE_BYTES_MAX),
-      ),
+      cache,
+      memory: new TableMemory(handle.tableMemoryBytes),
       openFiles: new OpenFiles(OPEN_FILES_MAX),
       counters: new ReadCounters(),
     };
     this.tables = new SharedTables(handle.directory, context);
-    this.lease = this.control.claimLease();
+    this.cacheHolder = cache.holder;
+    this.lease = this.control.claimLease(this.cacheHolder);
     const period = Math.min(1, handle.leaseSeconds / SIGNS_PER_LEASE);
     this.stopTimer = runtime.every(period * 1000, () => this.onTimer());
   }
@@ -211,8 +213,14 @@ export class SharedTree implements ReadSource {
       const version = this.enter();
       let value: Uint8Array | undefined;
       try {
-        this.find(key, keyLength, pin);
-        value = valueOf(this.found, this.results);
+        value = findValue(
+          this.shown(),
+          key,
+          keyLength,
+          this.sequenceOf(pin),
+          this.found,
+          this.results,
+        );
       } catch (error) {
         if (this.isCurrent(version)) throw error;
         continue;
@@ -226,26 +234,22 @@ export class SharedTree implements ReadSource {
   has(key: Uint8Array, keyLength: number, pin: CellPin | undefined): boolean {
     for (;;) {
       const version = this.enter();
+      let isThere: boolean;
       try {
-        this.find(key, keyLength, pin);
+        const sequence = this.sequenceOf(pin);
+        isThere = hasValue(this.shown(), key, keyLength, sequence, this.found);
       } catch (error) {
         if (this.isCurrent(version)) throw error;
         continue;
       }
-      const { sequence, kind } = this.found;
       if (!this.isCurrent(version)) continue;
       if (pin !== undefined) this.checkPin(pin);
-      return sequence > 0 && kind === PUT;
+      return isThere;
     }
   }
 
-  private find(
-    key: Uint8Array,
-    keyLength: number,
-    pin: CellPin | undefined,
-  ): void {
-    const sequence = pin === undefined ? this.now() : pin.sequence;
-    lookUp(this.shown(), key, keyLength, sequence, this.found);
+  private sequenceOf(pin: CellPin | undefined): number {
+    return pin === undefined ? this.now() : pin.sequence;
   }
 
   /** The view that {@linkcode enter} made current. */
@@ -356,7 +360,7 @@ export class SharedTree implements ReadSource {
   // The lease.
 
   private renewLease(): void {
-    this.lease = this.control.claimLease();
+    this.lease = this.control.claimLease(this.cacheHolder);
   }
 
   private onTimer(): void {

@@ -1,43 +1,46 @@
 /**
  * Reads one block: see format.ts for its bytes.
  *
- * A block is made only of bytes whose checksum matched. Its own structure is
+ * What is read of a file becomes a block only if its checksum matched. Its own structure is
  * checked all the same, so that bytes that were wrong before they were
  * summed end in an error and not in a wrong answer or an endless loop.
  *
  * @module
  */
-import { compareRanges, copyInto } from "../encoding/bytes.ts";
+import { compareRanges, copyInto, EMPTY } from "../encoding/bytes.ts";
 import { getU32 } from "../encoding/fixed.ts";
 import { corruption } from "../errors.ts";
 import { WIDE_OFFSETS } from "./format.ts";
 
-/** One block in memory. */
+/** Four bytes of `bytes[at, end)` as an integer that sorts as they do; zeros behind the end. */
+export function headOf(bytes: Uint8Array, at: number, end: number): number {
+  let head = 0;
+  for (let i = at; i < at + 4; i++) {
+    head = (head << 8) | (i < end ? bytes[i] : 0);
+  }
+  return head ^ 0x8000_0000;
+}
+
+/**
+ * One block in memory; reused for the next one by {@linkcode Block.reset}.
+ *
+ * Its bytes may be in memory that others overwrite meanwhile: whatever they
+ * are, each call ends, throws nothing and stays within the block's entries.
+ */
 export class Block {
   /** The buffer that it lies in, with other things around it perhaps. */
-  readonly bytes: Uint8Array;
+  bytes: Uint8Array = EMPTY;
   /** Where its content starts. */
-  readonly start: number;
+  start = 0;
   /** Entries in it. */
-  readonly count: number;
-  private readonly prefixStart: number;
-  private readonly prefixLength: number;
-  private readonly offsets: number;
-  private readonly wide: boolean;
+  count = 0;
+  private prefixStart = 0;
+  private prefixLength = 0;
+  private offsets = 0;
+  private wide = false;
 
-  /**
-   * The block at `bytes[start, start + length)`.
-   *
-   * @param path The file, for messages.
-   * @param offset Where the block stands in the file, for messages.
-   */
-  constructor(
-    bytes: Uint8Array,
-    start: number,
-    length: number,
-    path: string,
-    offset: number,
-  ) {
+  /** Becomes the block at `bytes[start, start + length)`; returns false, and is of no use, if that is none. */
+  reset(bytes: Uint8Array, start: number, length: number): boolean {
     this.bytes = bytes;
     this.start = start;
     const end = start + length;
@@ -54,9 +57,7 @@ export class Block {
     }
     this.prefixStart = at;
     this.prefixLength = prefix;
-    if (this.count === 0 || this.offsets < at + prefix) {
-      throw corruption(path, offset, "a block of entries", "another layout");
-    }
+    return this.count > 0 && this.offsets >= at + prefix;
   }
 
   /** Where entry `index` starts. */
@@ -76,9 +77,17 @@ export class Block {
   find(key: Uint8Array, keyLength: number): number {
     const order = this.comparePrefix(key, keyLength);
     if (order !== 0) return order < 0 ? -1 - this.count : -1;
+    return this.findAmong(0, this.count, key, keyLength);
+  }
+
+  /** The same for a key that begins with the shared prefix and is known not to sort before `low`, nor after entry `high`. */
+  findAmong(
+    low: number,
+    high: number,
+    key: Uint8Array,
+    keyLength: number,
+  ): number {
     const prefix = this.prefixLength;
-    let low = 0;
-    let high = this.count;
     let equal = -1;
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -92,8 +101,19 @@ export class Block {
     return equal === low ? low : -1 - low;
   }
 
+  /** See {@linkcode headOf}: of what entry `index` has behind the shared prefix. */
+  head(index: number): number {
+    let at = this.entry(index);
+    let rest = this.bytes[at++];
+    if (rest >= 0x80) {
+      rest = (rest & 0x7f) | (this.bytes[at++] << 7);
+      if (rest >= 0x4000) rest = (rest & 0x3fff) | (this.bytes[at++] << 14);
+    }
+    return headOf(this.bytes, at, at + rest);
+  }
+
   /** Compares the shared prefix with the start of a key; 0 if the key begins with it. */
-  private comparePrefix(key: Uint8Array, keyLength: number): number {
+  comparePrefix(key: Uint8Array, keyLength: number): number {
     const prefix = this.prefixLength;
     return compareRanges(
       this.bytes,
@@ -154,6 +174,24 @@ export class Block {
   get entriesEnd(): number {
     return this.offsets;
   }
+}
+
+/**
+ * The block at `bytes[start, start + length)`, or throws `CORRUPTION`.
+ *
+ * @param path The file, for messages.
+ * @param offset Where the block stands in the file, for messages.
+ */
+export function openBlock(
+  bytes: Uint8Array,
+  start: number,
+  length: number,
+  path: string,
+  offset: number,
+): Block {
+  const block = new Block();
+  if (block.reset(bytes, start, length)) return block;
+  throw corruption(path, offset, "a block of entries", "another layout");
 }
 
 /** One entry of a block, taken apart. Reused, so that reading allocates nothing. */

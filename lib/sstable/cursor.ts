@@ -3,13 +3,17 @@
  *
  * The first block comes through the cache. A cursor that walks on from block
  * to block reads ahead, in growing chunks with one read each, and leaves the
- * cache alone: a long scan must not push out what lookups need.
+ * cache alone: a long scan must not push out what lookups need. A cursor that
+ * will walk over the whole table does so from the start.
+ *
+ * Invariant: a cursor stands on bytes of its own. What the cache has is copied
+ * out.
  *
  * @module
  */
 import { Cursor, type EntryKind } from "../cursor.ts";
-import { copyInto } from "../encoding/bytes.ts";
-import { type Block, BlockEntry } from "./block.ts";
+import { copyInto, EMPTY } from "../encoding/bytes.ts";
+import { Block, BlockEntry } from "./block.ts";
 import { type Handle, SECTION_TRAILER_LENGTH } from "./format.ts";
 import type { Table } from "./table.ts";
 
@@ -19,15 +23,19 @@ const LARGEST_CHUNK = 256 * 1024;
 
 /** A cursor over a table. */
 export class TableCursor extends Cursor {
-  private readonly table: Table;
+  private table: Table;
   private readonly entry = new BlockEntry();
-  private readonly base: number;
-  private readonly blockCount: number;
+  private base = 0;
+  private blockCount = 0;
   private ordinal = -1;
-  private block: Block | undefined;
+  private readonly block = new Block();
+  /** Whether `block` is that of `ordinal`. */
+  private hasBlock = false;
+  private buffer = EMPTY;
+  private readonly isLookup: boolean;
   private at = 0;
   private shared = 0;
-  private chunk = new Uint8Array(0);
+  private chunk = EMPTY;
   private handles: Handle[] = [];
   private firstHandle = 0;
   private chunkLength: number;
@@ -37,30 +45,47 @@ export class TableCursor extends Cursor {
    *
    * @param sequential Whether the whole table will be walked over, so that
    * large chunks pay from the start.
+   * @param lazy Whether {@linkcode TableCursor.use} will name the table before
+   * the first move; it is not opened now.
    */
-  constructor(table: Table, sequential: boolean) {
+  constructor(table: Table, sequential: boolean, lazy = false) {
     super();
+    this.table = table;
+    this.newest = table.meta.newest;
+    this.key = new Uint8Array(256);
+    this.isLookup = !sequential;
+    this.chunkLength = sequential ? LARGEST_CHUNK : FIRST_CHUNK;
+    if (!lazy) this.use(table);
+  }
+
+  /** Goes over to a table, opening it; stands nowhere until it is moved. */
+  protected use(table: Table): void {
     this.table = table;
     this.base = table.baseSequence;
     this.blockCount = table.blockCount;
-    this.newest = table.meta.newest;
-    this.key = new Uint8Array(256);
-    this.chunkLength = sequential ? LARGEST_CHUNK : FIRST_CHUNK;
+    this.ordinal = -1;
+    this.handles = [];
+    this.leave();
   }
 
   override seekToFirst(): void {
     this.jump(0);
-    if (this.block !== undefined) this.stand(0);
+    if (this.hasBlock) this.stand(0);
   }
 
   override seekToLast(): void {
+    this.toLast();
+  }
+
+  /** Moves to the last entry of the table. */
+  private toLast(): void {
     this.jump(this.blockCount - 1);
-    if (this.block !== undefined) this.stand(this.block.count - 1);
+    if (this.hasBlock) this.stand(this.block.count - 1);
   }
 
   override seek(key: Uint8Array, length: number): void {
     this.jump(this.table.findBlock(key, length));
-    if (this.block === undefined) return;
+    if (!this.hasBlock) return;
     const at = this.block.find(key, length);
     const index = at < 0 ? -1 - at : at;
     if (index < this.block.count) this.stand(index);
@@ -69,9 +94,9 @@ export class TableCursor extends Cursor {
 
   override seekBefore(key: Uint8Array, length: number): void {
     const ordinal = this.table.findBlock(key, length);
-    if (ordinal >= this.blockCount) return this.seekToLast();
+    if (ordinal >= this.blockCount) return this.toLast();
     this.jump(ordinal);
-    if (this.block === undefined) return;
+    if (!this.hasBlock) return;
     const at = this.block.find(key, length);
     const index = (at < 0 ? -1 - at : at) - 1;
     if (index >= 0) this.stand(index);
@@ -79,8 +104,7 @@ export class TableCursor extends Cursor {
   }
 
   override next(): void {
-    const block = this.block;
-    if (block !== undefined && this.at + 1 < block.count) {
+    if (this.hasBlock && this.at + 1 < this.block.count) {
       this.stand(this.at + 1);
     } else this.nextBlock();
   }
@@ -92,43 +116,58 @@ export class TableCursor extends Cursor {
 
   override close(): void {
     super.close();
-    this.block = undefined;
-    this.chunk = new Uint8Array(0);
+    this.hasBlock = false;
+    this.buffer = EMPTY;
+    this.chunk = EMPTY;
   }
 
   private nextBlock(): void {
     this.step(this.ordinal + 1, true);
-    if (this.block !== undefined) this.stand(0);
+    if (this.hasBlock) this.stand(0);
   }
 
   private previousBlock(): void {
     this.step(this.ordinal - 1, false);
-    if (this.block !== undefined) this.stand(this.block.count - 1);
+    if (this.hasBlock) this.stand(this.block.count - 1);
   }
 
   /** Goes to a block that is not next to the one before, or to none. */
   private jump(ordinal: number): void {
     if (ordinal < 0 || ordinal >= this.blockCount) return this.leave();
-    if (ordinal !== this.ordinal || this.block === undefined) {
-      this.enter(ordinal, this.table.block(ordinal));
-    }
+    if (ordinal === this.ordinal && this.hasBlock) return;
+    this.hasBlock = false; // Should it throw.
+    if (this.isLookup) {
+      this.buffer = this.table.copyBlock(
+        ordinal,
+        this.buffer,
+        this.block,
+        true,
+      );
+    } else this.ahead(ordinal, true);
+    this.enter(ordinal);
   }
 
   /** Goes to the block next to the one before, or to none. */
   private step(ordinal: number, forwards: boolean): void {
     if (ordinal < 0 || ordinal >= this.blockCount) return this.leave();
-    const cached = this.table.cachedBlock(ordinal);
-    this.enter(ordinal, cached ?? this.ahead(ordinal, forwards));
+    this.hasBlock = false;
+    const cached = this.isLookup
+      ? this.table.copyCached(ordinal, this.buffer, this.block, false)
+      : undefined;
+    if (cached === undefined) this.ahead(ordinal, forwards);
+    else this.buffer = cached;
+    this.enter(ordinal);
   }
 
   private leave(): void {
     this.valid = false;
-    this.block = undefined;
+    this.hasBlock = false;
   }
 
-  private enter(ordinal: number, block: Block): void {
+  private enter(ordinal: number): void {
+    const block = this.block;
     this.ordinal = ordinal;
-    this.block = block;
+    this.hasBlock = true;
     this.value = block.bytes;
     const shared = block.shared;
     if (shared > this.key.length) this.key = new Uint8Array(shared * 2);
@@ -136,15 +175,15 @@ export class TableCursor extends Cursor {
     this.shared = shared;
   }
 
-  /** The block from the chunk that was read ahead; reads the next chunk if it is not in there. */
-  private ahead(ordinal: number, forwards: boolean): Block {
+  /** Takes the block from the chunk that was read ahead; reads the next chunk if it is not in there. */
+  private ahead(ordinal: number, forwards: boolean): void {
     const index = ordinal - this.firstHandle;
     if (index < 0 || index >= this.handles.length) {
       this.readChunk(ordinal, forwards);
     }
     const handle = this.handles[ordinal - this.firstHandle];
     const start = handle.offset - this.handles[0].offset;
-    return this.table.blockIn(this.chunk, start, handle);
+    this.table.blockIn(this.chunk, start, handle, this.block);
   }
 
   private readChunk(ordinal: number, forwards: boolean): void {
@@ -170,7 +209,7 @@ export class TableCursor extends Cursor {
   private stand(at: number): void {
     const block = this.block;
     const entry = this.entry;
-    if (block === undefined || !entry.read(block, at)) {
+    if (!this.hasBlock || !entry.read(block, at)) {
       throw this.table.badEntry(this.ordinal);
     }
     this.at = at;

@@ -6,14 +6,23 @@
  * - What the file says of itself must agree with what the manifest says.
  * - Range tombstones are asked before the filter: a filter knows only keys.
  *
- * The file is opened at the first read. Filter, index and range tombstones
- * stay in memory from then on; data blocks go through the cache.
+ * The file is opened at the first read. Filter, index and range tombstones are
+ * read then, and again if they had to make way for those of other tables; data
+ * blocks go through the cache.
+ *
+ * A lookup searches a cached block where it lies, in memory that other threads
+ * may overwrite. It believes what it read only if the block was still there
+ * afterwards: for an answer with a value that is asked by {@linkcode
+ * Found.holds}, for everything else here.
  *
  * @module
  */
-import { type BlockCache, CachedBlocks } from "../cache/block_cache.ts";
+import type { BlockCache } from "../cache/block_cache.ts";
+import { TableBlocks } from "../cache/layout.ts";
 import type { OpenFiles } from "../cache/open_files.ts";
+import type { PartOwner, TableMemory } from "../cache/table_memory.ts";
 import type { EntryKind, Found } from "../cursor.ts";
+import { copyInto } from "../encoding/bytes.ts";
 import { Decoder } from "../encoding/varint.ts";
 import { corruption } from "../errors.ts";
 import {
@@ -22,7 +31,7 @@ import {
   isBeforeEnd,
 } from "../memtable/range_tombstones.ts";
 import type { File, FileSystem } from "../runtime/runtime.ts";
-import { Block, BlockEntry } from "./block.ts";
+import { Block, BlockEntry, openBlock } from "./block.ts";
 import { isFilter, mayContain } from "./filter.ts";
 import {
   decodeFooter,
@@ -33,6 +42,7 @@ import {
   verifySection,
 } from "./format.ts";
 import { mayHold, type TableMeta } from "./meta.ts";
+import { TableIndex } from "./table_index.ts";
 
 /** What reading tables counts, for all tables of a database. */
 export class ReadCounters {
@@ -52,6 +62,8 @@ export interface TableContext {
   readonly files: FileSystem;
   /** The block cache. */
   readonly cache: BlockCache;
+  /** What bounds the memory of filters, indexes and range tombstones. */
+  readonly memory: TableMemory;
   /** What bounds the open files. */
   readonly openFiles: OpenFiles;
   /** The counters. */
@@ -61,19 +73,46 @@ export interface TableContext {
 /** The part of a table that is in memory once its file is open. */
 interface Opened {
   readonly footer: Footer;
-  readonly index: Block | undefined;
+  readonly index: TableIndex | undefined;
   readonly filter: Uint8Array | undefined;
   readonly fragments: readonly Fragment[];
 }
 
+/** Bytes that a fragment takes beside its bounds. */
+const FRAGMENT_BYTES = 64;
+
+function bytesOf({ index, filter, fragments }: Opened): number {
+  let bytes = (index?.bytes ?? 0) + (filter?.length ?? 0);
+  for (const { start, end, sequences } of fragments) {
+    bytes += FRAGMENT_BYTES + start.length + end.length + 8 * sequences.length;
+  }
+  return bytes;
+}
+
+/** What a lookup in one data block comes to. */
+type Outcome = 0 | 1 | 2 | 3 | 4;
+/** The key is not in the block. */
+const ABSENT = 0;
+/** A visible entry was offered and taken. */
+const FOUND = 1;
+/** The key is there, and nothing more of it need be looked at. */
+const SETTLED = 2;
+/** The key is there, but up to the end of the block with nothing visible. */
+const BEYOND = 3;
+/** An entry leaves the block, or it is none. */
+const DAMAGED = 4;
+
 /** One table. */
-export class Table {
+export class Table implements PartOwner {
   /** What the manifest says of it. */
   readonly meta: TableMeta;
   /** Its path. */
   readonly path: string;
   private readonly context: TableContext;
-  private readonly cached: CachedBlocks;
+  /** Whether filter, index or range tombstones were used; see {@linkcode TableMemory}. */
+  wasUsed = false;
+  private readonly blocks: TableBlocks;
+  private readonly block = new Block();
   private readonly entry = new BlockEntry();
   private file: File | undefined;
   private opened: Opened | undefined;
@@ -85,7 +124,7 @@ export class Table {
     this.meta = meta;
     this.path = path;
     this.context = context;
-    this.cached = new CachedBlocks(context.cache);
+    this.blocks = new TableBlocks(meta.number);
   }
 
   /** Counts one more version or job that uses the table. */
@@ -105,11 +144,16 @@ export class Table {
     this.obsolete = remove;
   }
 
-  /** Closes the file and forgets what was read. A later read opens it again. */
+  /** Closes the file and forgets what was read, but for blocks in the cache. A later read opens it again. */
   close(): void {
     this.closeFile();
+    this.context.memory.remove(this);
+    this.dropPart();
+  }
+
+  dropPart(): void {
     this.opened = undefined;
-    this.cached.clear();
+    this.blocks.note(0);
   }
 
   /** Closes the file, keeping what was read. */
@@ -128,7 +172,14 @@ export class Table {
   }
 
   private open(): Opened {
-    return this.opened ??= this.load();
+    this.wasUsed = true;
+    const opened = this.opened;
+    if (opened !== undefined) return opened;
+    const loaded = this.load();
+    this.opened = loaded;
+    const seenBytes = this.blocks.note(loaded.index?.count ?? 0);
+    this.context.memory.add(this, bytesOf(loaded) + seenBytes);
+    return loaded;
   }
 
   private load(): Opened {
@@ -148,12 +199,14 @@ export class Table {
     this.checkProperties(this.readSection(properties));
     return {
       footer,
-      index: index.length === 0 ? undefined : new Block(
-        this.readSection(index),
-        0,
-        index.length,
-        this.path,
-        index.offset,
+      index: index.length === 0 ? undefined : new TableIndex(
+        openBlock(
+          this.readSection(index),
+          0,
+          index.length,
+          this.path,
+          index.offset,
+        ),
       ),
       filter: filter.length === 0
         ? undefined
@@ -285,7 +338,8 @@ export class Table {
   }
 
   /**
-   * Offers what the table knows of a key to a reader at `sequence`.
+   * Offers what the table knows of a key to a reader at `sequence`. The answer
+   * is true if {@linkcode Found.holds} says so after it was used.
    *
    * @param line First lane of the key's hash.
    * @param bits Second lane of the key's hash.
@@ -299,35 +353,49 @@ export class Table {
     found: Found,
   ): void {
     if (!mayHold(this.meta, key, keyLength)) return;
-    const { fragments, filter, index } = this.open();
+    if (!found.holdsSoFar()) return;
+    const opened = this.open();
+    const { fragments, filter, index } = opened;
     if (fragments.length > 0) {
       found.offerTombstone(
         coveringSequence(fragments, key, 0, keyLength, sequence),
       );
     }
     if (index === undefined || found.sequence >= this.meta.newest) return;
+    const counters = this.context.counters;
     if (filter !== undefined) {
-      const counters = this.context.counters;
       counters.bloomChecks++;
       if (!mayContain(filter, line, bits)) {
         counters.bloomSkips++;
         return;
       }
-      if (!this.search(key, keyLength, sequence, found)) {
-        counters.falsePositives++;
-      }
-    } else this.search(key, keyLength, sequence, found);
+    }
+    const isPresent = this.search(
+      opened,
+      index,
+      key,
+      keyLength,
+      sequence,
+      found,
+      true,
+    );
+    if (!isPresent && filter !== undefined) counters.falsePositives++;
   }
 
-  /** Whether an entry of the key older than `sequence` is in the table. */
+  /** Whether an entry of the key older than `sequence` is in the table. Asked by jobs: it leaves the cache alone. */
   holdsOlder(
     key: Uint8Array,
     keyLength: number,
     sequence: number,
     found: Found,
   ): boolean {
-    found.reset();
-    this.search(key, keyLength, sequence - 1, found);
+    const opened = this.open();
+    const { index } = opened;
+    if (index === undefined) return false;
+    do {
+      found.reset();
+      this.search(opened, index, key, keyLength, sequence - 1, found, false);
+    } while (!found.holds());
     return found.sequence > 0;
   }
 
@@ -339,56 +407,140 @@ export class Table {
 
   /** Offers the newest visible entry of the key; returns whether the key is there in any version. */
   private search(
+    { footer }: Opened,
+    index: TableIndex,
     key: Uint8Array,
     keyLength: number,
     sequence: number,
     found: Found,
+    isLookup: boolean,
   ): boolean {
-    const entry = this.entry;
-    const base = this.baseSequence;
-    let ordinal = this.findBlock(key, keyLength);
-    let present = false;
-    for (; ordinal < this.blockCount; ordinal++) {
-      const block = this.block(ordinal);
-      let at = block.find(key, keyLength);
-      if (at < 0) return present;
-      present = true;
-      while (at < block.count) {
-        if (!entry.read(block, at)) throw this.badEntry(ordinal);
-        const own = base + entry.sequence;
-        if (own <= sequence) {
-          found.offer(
-            own,
-            (entry.tag & 1) as EntryKind,
-            block.bytes,
-            entry.valueStart,
-            entry.valueEnd,
-          );
-          return true;
-        }
-        if (!block.hasKey(++at, key, keyLength)) break;
+    const base = footer.baseSequence;
+    let isPresent = false;
+    let ordinal = index.find(key, keyLength);
+    for (; ordinal < index.count; ordinal++) {
+      let outcome = this.lookInCache(
+        ordinal,
+        base,
+        key,
+        keyLength,
+        sequence,
+        found,
+        isLookup,
+      );
+      if (outcome < 0) {
+        this.readForLookup(ordinal, found.value, isLookup);
+        outcome = this.look(base, key, keyLength, sequence, found);
       }
-      if (at < block.count) return true;
+      if (outcome === DAMAGED) throw this.badEntry(ordinal);
+      if (outcome !== ABSENT) isPresent = true;
+      if (outcome !== BEYOND) return isPresent;
     }
-    return present;
+    return isPresent;
+  }
+
+  /** Looks for the key in a block where the cache has it; -1 if it has it not. */
+  private lookInCache(
+    ordinal: number,
+    base: number,
+    key: Uint8Array,
+    keyLength: number,
+    sequence: number,
+    found: Found,
+    isLookup: boolean,
+  ): Outcome | -1 {
+    const { cache } = this.context;
+    while (cache.find(this.blocks, ordinal, isLookup)) {
+      const { segment, generation } = cache;
+      const isBlock = this.block.reset(cache.source, cache.start, cache.length);
+      const outcome = isBlock
+        ? this.look(base, key, keyLength, sequence, found)
+        : DAMAGED;
+      if (outcome === FOUND) {
+        found.lend(cache, segment, generation);
+        return FOUND; // Whoever uses it asks whether it holds.
+      }
+      if (cache.isStill(segment, generation)) return outcome;
+    }
+    return -1;
+  }
+
+  /** Looks for the key in the block at hand. */
+  private look(
+    base: number,
+    key: Uint8Array,
+    keyLength: number,
+    sequence: number,
+    found: Found,
+  ): Outcome {
+    const { block, entry } = this;
+    let at = block.find(key, keyLength);
+    if (at < 0) return ABSENT;
+    while (at < block.count) {
+      if (!entry.read(block, at)) return DAMAGED;
+      const own = base + entry.sequence;
+      if (own <= sequence) {
+        if (own <= found.sequence) return SETTLED;
+        found.offer(
+          own,
+          (entry.tag & 1) as EntryKind,
+          block.bytes,
+          entry.valueStart,
+          entry.valueEnd,
+        );
+        return FOUND;
+      }
+      if (!block.hasKey(++at, key, keyLength)) break;
+    }
+    return at < block.count ? SETTLED : BEYOND;
+  }
+
+  /** Makes the block at hand one that is read from the file. */
+  private readForLookup(
+    ordinal: number,
+    held: Uint8Array,
+    isLookup: boolean,
+  ): void {
+    const { memory } = this.context;
+    const handle = this.handle(ordinal);
+    const length = handle.length + SECTION_TRAILER_LENGTH;
+    const bytes = memory.buffer(length, held);
+    this.readBlock(handle, bytes);
+    if (isLookup) this.keep(ordinal, bytes, handle.length);
+    this.resetBlock(this.block, bytes, 0, handle);
+  }
+
+  /** Reads and verifies a data block. */
+  private readBlock(handle: Handle, bytes: Uint8Array): void {
+    const length = handle.length + SECTION_TRAILER_LENGTH;
+    this.readRaw(
+      bytes.length === length ? bytes : bytes.subarray(0, length),
+      handle.offset,
+    );
+    this.verifyBlock(bytes, 0, handle);
+  }
+
+  /** Counts a lookup that missed the cache, and offers it the block. */
+  private keep(ordinal: number, bytes: Uint8Array, length: number): void {
+    const { cache } = this.context;
+    cache.misses++;
+    cache.insert(this.blocks, ordinal, bytes, 0, length);
   }
 
   /** The place of the first data block whose last key may be at or after the key. */
   findBlock(key: Uint8Array, keyLength: number): number {
-    const { index } = this.open();
-    if (index === undefined) return 0;
-    const at = index.find(key, keyLength);
-    return at < 0 ? -1 - at : at;
+    return this.open().index?.find(key, keyLength) ?? 0;
   }
 
   /** Where data block `ordinal` lies. */
   handle(ordinal: number): Handle {
     const { index } = this.open();
     const entry = this.entry;
-    if (index === undefined || !entry.read(index, ordinal)) {
+    if (index === undefined || !entry.read(index.block, ordinal)) {
       throw this.badEntry(ordinal);
     }
-    const decoder = new Decoder(index.bytes, entry.valueStart, entry.valueEnd);
+    const { bytes } = index.block;
+    const decoder = new Decoder(bytes, entry.valueStart, entry.valueEnd);
     const handle = { offset: decoder.varint(), length: decoder.varint() };
     const end = handle.offset + handle.length + SECTION_TRAILER_LENGTH;
     if (decoder.failed || end > this.meta.size) throw this.badEntry(ordinal);
@@ -405,29 +557,74 @@ export class Table {
     );
   }
 
-  /** The data block at `ordinal`, through the cache. */
-  block(ordinal: number): Block {
-    const cached = this.cached.get(ordinal);
+  /**
+   * Copies the data block at `ordinal` to the start of `buffer`, or of a larger
+   * one, and makes `block` of it. It is taken from the cache or, if it is not
+   * there, read from the file.
+   *
+   * @param isLookup Whether the cache is to keep it.
+   * @returns The buffer.
+   */
+  copyBlock(
+    ordinal: number,
+    buffer: Uint8Array,
+    block: Block,
+    isLookup: boolean,
+  ): Uint8Array {
+    const cached = this.copyCached(ordinal, buffer, block, isLookup);
     if (cached !== undefined) return cached;
-    this.context.cache.misses++;
     const handle = this.handle(ordinal);
-    const bytes = new Uint8Array(handle.length + SECTION_TRAILER_LENGTH);
-    this.readRaw(bytes, handle.offset);
-    const block = this.blockIn(bytes, 0, handle);
-    this.cached.put(ordinal, block, bytes.length);
-    return block;
+    const length = handle.length + SECTION_TRAILER_LENGTH;
+    const bytes = buffer.length < length ? new Uint8Array(length) : buffer;
+    this.readBlock(handle, bytes);
+    if (isLookup) this.keep(ordinal, bytes, handle.length);
+    this.resetBlock(block, bytes, 0, handle);
+    return bytes;
   }
 
-  /** The data block at `ordinal` if it is cached. */
-  cachedBlock(ordinal: number): Block | undefined {
-    return this.cached.get(ordinal);
+  /** The same if it is in the cache; else `undefined`. */
+  copyCached(
+    ordinal: number,
+    buffer: Uint8Array,
+    block: Block,
+    isLookup: boolean,
+  ): Uint8Array | undefined {
+    const { cache } = this.context;
+    while (cache.find(this.blocks, ordinal, isLookup)) {
+      const { segment, generation, source, start, length } = cache;
+      const bytes = buffer.length < length ? new Uint8Array(length) : buffer;
+      copyInto(bytes, 0, source, start, start + length);
+      if (!cache.isStill(segment, generation)) continue;
+      if (!block.reset(bytes, 0, length)) throw this.badEntry(ordinal);
+      return bytes;
+    }
+    return undefined;
   }
 
-  /** Verifies and wraps the data block that was read to `bytes[start...]`. */
-  blockIn(bytes: Uint8Array, start: number, handle: Handle): Block {
+  /** Verifies the data block that was read to `bytes[start...]`, and makes `block` of it. */
+  blockIn(
+    bytes: Uint8Array,
+    start: number,
+    handle: Handle,
+    block: Block,
+  ): void {
+    this.verifyBlock(bytes, start, handle);
+    this.resetBlock(block, bytes, start, handle);
+  }
+
+  private verifyBlock(bytes: Uint8Array, start: number, handle: Handle): void {
     this.context.counters.blockReads++;
     const { offset, length } = handle;
     verifySection(bytes, start, length, this.path, this.meta.number, offset);
-    return new Block(bytes, start, length, this.path, offset);
+  }
+
+  private resetBlock(
+    block: Block,
+    bytes: Uint8Array,
+    start: number,
+    { offset, length }: Handle,
+  ): void {
+    if (block.reset(bytes, start, length)) return;
+    throw corruption(this.path, offset, "a block of entries", "another layout");
   }
 }

@@ -161,6 +161,15 @@ export function readManifest(
       );
     }
   }
+  const overlap = state.overlap();
+  if (overlap !== undefined) {
+    throw corruption(
+      path,
+      offset,
+      "tables that do not overlap within a level",
+      `an edit that ${overlap}`,
+    );
+  }
   return { state, tornBytes: bytes.length - offset, end: offset };
 }
 

@@ -1,12 +1,15 @@
 /**
  * What a manifest says, edit by edit: the tree as plain data.
  *
- * Invariant: an edit that does not fit the state (adds what is there, removes
- * what is not) is damage, never patched over.
+ * Invariants:
+ * - An edit that does not fit the state (adds what is there, removes what is
+ *   not) is damage, never patched over.
+ * - Tables of one level >= 1 do not overlap.
  *
  * @module
  */
 import type { TableMeta } from "../sstable/meta.ts";
+import { compareByKey, firstOverlap } from "../sstable/sorted_run.ts";
 import type { LogSeal } from "../wal/reader.ts";
 import type { AddedLog, AddedTable, Edit, SealedLog } from "./edit.ts";
 
@@ -81,6 +84,36 @@ export class TreeState {
       addLogs,
       sealLogs,
     };
+  }
+
+  /**
+   * Looks for tables of one level >= 1 that overlap.
+   *
+   * @returns What overlaps, as {@linkcode TreeState.apply} words it.
+   */
+  overlap(): string | undefined {
+    const levels: TableMeta[][] = [];
+    for (const { level, table } of this.tables.values()) {
+      if (level > 0) (levels[level] ??= []).push(table);
+    }
+    for (const [level, tables] of levels.entries()) {
+      const found = firstOverlap(tables?.sort(compareByKey) ?? []);
+      if (found !== undefined) {
+        return `makes table ${found.number} overlap the next one of level ${level}`;
+      }
+    }
+    return undefined;
+  }
+
+  /** What of an edit does not fit, and which tables would overlap after it; `undefined` if all is well. Changes nothing. */
+  misfit(edit: Edit): string | undefined {
+    const trial = new TreeState();
+    for (const [number, added] of this.tables) trial.tables.set(number, added);
+    for (const [number, log] of this.logs) trial.logs.set(number, log);
+    const misfit = trial.apply(edit);
+    if (misfit !== undefined) return misfit;
+    const sorts = edit.addTables?.some(({ level }) => level > 0) ?? false;
+    return sorts ? trial.overlap() : undefined;
   }
 
   /** The tables, without their levels. */

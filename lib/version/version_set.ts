@@ -5,6 +5,9 @@
  * - An edit is durable in the manifest before it shows in {@linkcode
  *   VersionSet.current} and before any file that it makes superfluous goes.
  * - File numbers are given once.
+ * - An edit that does not fit the tree, or makes tables of a level >= 1
+ *   overlap, is refused before anything is written.
+ * - A table that changes its level stays the same object, and its file stays.
  * - After a failed append or sync nothing more is written or removed: the
  *   edit may turn up after a crash, and then every file must still be there.
  *   The caller latches the handle; this class refuses on its own too.
@@ -101,7 +104,14 @@ export class VersionSet {
 
   /** A file number that was never given. */
   newFileNumber(): number {
-    return this.state.nextFileNumber++;
+    return this.reserveFileNumbers(1);
+  }
+
+  /** The first of `count` file numbers in a row that were never given. */
+  reserveFileNumbers(count: number): number {
+    const first = this.state.nextFileNumber;
+    this.state.nextFileNumber += count;
+    return first;
   }
 
   /** Writes a fresh manifest with `edit` applied and makes CURRENT name it. */
@@ -138,6 +148,7 @@ export class VersionSet {
   /**
    * Makes an edit durable and then true.
    *
+   * @throws `CORRUPTION` if the edit does not fit; nothing was written then.
    * @throws whatever the manifest's write or sync threw; the tree is as before.
    */
   commit(edit: Edit): void {
@@ -145,13 +156,14 @@ export class VersionSet {
     if (manifest === undefined) {
       throw new VarveError("CLOSED", `${this.directory} has no open manifest`);
     }
-    this.guard(() =>
-      manifest.append({ ...edit, nextFileNumber: this.state.nextFileNumber })
-    );
-    const misfit = this.state.apply(edit);
+    const misfit = this.state.misfit(edit);
     if (misfit !== undefined) {
       throw new VarveError("CORRUPTION", `an edit ${misfit}`);
     }
+    this.guard(() =>
+      manifest.append({ ...edit, nextFileNumber: this.state.nextFileNumber })
+    );
+    this.state.apply(edit);
     this.onCommit?.();
     this.showTables(edit);
     for (const number of edit.removeLogs ?? []) {
@@ -176,13 +188,19 @@ export class VersionSet {
 
   private showTables(edit: Edit): void {
     if (edit.addTables === undefined && edit.removeTables === undefined) return;
+    const moved = new Set<number>();
     for (const { table } of edit.addTables ?? []) {
+      if (this.tables.has(table.number)) {
+        moved.add(table.number);
+        continue;
+      }
       this.tables.set(
         table.number,
         new Table(table, this.path("table", table.number), this.context),
       );
     }
     for (const number of edit.removeTables ?? []) {
+      if (moved.has(number)) continue;
       const table = this.tables.get(number);
       this.tables.delete(number);
       table?.retire(() => this.removeFile(this.path("table", number)));

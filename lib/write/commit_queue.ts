@@ -18,6 +18,7 @@ import type { VarveError } from "../errors.ts";
 import type { LogWriter } from "../wal/writer.ts";
 import type { Durability } from "../types.ts";
 import type { Health } from "./health.ts";
+import type { Turns } from "./turns.ts";
 
 /** Bytes gathered in memory past which a write does not wait for the turn's end. */
 const GATHERED_BYTES_MAX = 256 * 1024;
@@ -50,16 +51,25 @@ export class CommitQueue {
   private synced: Group | undefined;
   private turnScheduled = false;
   private syncing: Promise<void> | undefined;
+  private readonly turns: Turns;
   private readonly afterSync: () => void;
+  /** Groups that are acknowledged after the event loop's turn. */
+  private deferred: Promise<void> | undefined;
 
   /**
    * Acknowledges writes of `log`.
    *
    * @param afterSync Called after each sync that succeeded, while none is under way.
    */
-  constructor(health: Health, log: LogWriter, afterSync: () => void) {
+  constructor(
+    health: Health,
+    log: LogWriter,
+    turns: Turns,
+    afterSync: () => void,
+  ) {
     this.health = health;
     this.log = log;
+    this.turns = turns;
     this.afterSync = afterSync;
   }
 
@@ -107,7 +117,10 @@ export class CommitQueue {
     }
     const group = this.written;
     this.written = undefined;
-    if (group !== undefined) this.settle(group);
+    if (group === undefined) return;
+    const overdue = this.turns.overdue();
+    if (overdue === undefined) this.settle(group);
+    else this.deferred = overdue.then(() => this.settle(group));
   }
 
   private settle(group: Group): void {
@@ -174,8 +187,9 @@ export class CommitQueue {
     this.log = log;
   }
 
-  /** Resolves when no sync is under way. */
+  /** Resolves when no sync is under way and everybody was acknowledged. */
   async idle(): Promise<void> {
+    await this.deferred;
     while (this.syncing !== undefined || this.synced !== undefined) {
       if (this.syncing !== undefined) await this.syncing;
       else await this.synced?.promise.catch(() => {});

@@ -18,7 +18,6 @@
  * @module
  */
 import { type MaintainedTree, Maintenance } from "../compaction/maintenance.ts";
-import { Found } from "../cursor.ts";
 import { VarveError } from "../errors.ts";
 import {
   type ArenaPool,
@@ -27,19 +26,22 @@ import {
   rangeRoom,
 } from "../memtable/memtable.ts";
 import type { ResolvedOptions } from "../options.ts";
-import { lookUp, type View } from "../read/view.ts";
+import type { View } from "../read/view.ts";
 import type { ShareHandle } from "../share/handle.ts";
 import { Publisher } from "../share/publisher.ts";
 import { Results } from "../runtime/results.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { TableMeta } from "../sstable/meta.ts";
-import type { Durability } from "../types.ts";
+import type { TableContext } from "../sstable/table.ts";
+import type { Durability, TreeEvent } from "../types.ts";
 import type { Edit } from "../version/edit.ts";
 import type { VersionSet } from "../version/version_set.ts";
 import { LogWriter } from "../wal/writer.ts";
+import { Backpressure, type PressureSource } from "./backpressure.ts";
 import type { EncodedOperation } from "./batch.ts";
 import { CommitQueue } from "./commit_queue.ts";
 import { asVarveError, Health } from "./health.ts";
+import { Turns } from "./turns.ts";
 
 /** What recovery hands to the tree. */
 export interface RecoveredTree {
@@ -63,11 +65,13 @@ export interface RecoveredTree {
 
 /** At closing, a memtable of this many bytes becomes a table: replaying its log would cost the next open more. */
 const FLUSH_AT_CLOSE_BYTES = 256 * 1024;
+/** Milliseconds that closing waits for a flush. */
+const FLUSH_AT_CLOSE_MILLISECONDS = 5000;
 /** At closing, as many logs as this are worth a table. */
 const FLUSH_AT_CLOSE_LOGS = 8;
 
 /** The tree of one open database. */
-export class Tree implements MaintainedTree {
+export class Tree implements MaintainedTree, PressureSource {
   readonly runtime: Runtime;
   readonly options: ResolvedOptions;
   readonly versions: VersionSet;
@@ -87,18 +91,13 @@ export class Tree implements MaintainedTree {
   userBytes = 0;
   /** Bytes of logs that are finished. */
   finishedLogBytes = 0;
-  /** Writes that waited for a flush, and the seconds in which any did. */
-  readonly stalls: { count: number; seconds: number } = {
-    count: 0,
-    seconds: 0,
-  };
-  private delayed:
-    | { readonly acknowledged: Promise<void>; readonly promise: Promise<void> }
-    | undefined;
-  private stalled = 0;
-  private stalledSince = 0;
+  /** Bytes of the frozen memtables. */
+  frozenBytes = 0;
+  /** What slows writes down. */
+  readonly backpressure: Backpressure;
+  /** What {@linkcode Tree.tell} tells. */
+  readonly events: EventTarget = new EventTarget();
   private readonly pool: ArenaPool;
-  private readonly found = new Found();
   private readonly waiting: Memtable[];
   private active: Memtable;
   private isLogChangeDue = false;
@@ -120,6 +119,7 @@ export class Tree implements MaintainedTree {
     this.commits = new CommitQueue(
       this.health,
       recovered.log,
+      new Turns(recovered.runtime),
       () => this.changeLogIfDue(),
     );
     this.pool = recovered.pool;
@@ -129,7 +129,10 @@ export class Tree implements MaintainedTree {
     const last = memtables.pop();
     this.active = last ?? this.newMemtable(0);
     this.waiting = memtables;
+    for (const { bytes } of memtables) this.frozenBytes += bytes;
     this.maintenance = new Maintenance(this);
+    this.backpressure = new Backpressure(this);
+    this.backpressure.update();
   }
 
   private newMemtable(room: number): Memtable {
@@ -144,12 +147,6 @@ export class Tree implements MaintainedTree {
       memtables: [this.active, ...this.waiting.slice().reverse()],
       version: this.versions.current,
     };
-  }
-
-  /** Looks a key up; the answer is good until the next call. */
-  find(key: Uint8Array, keyLength: number, sequence: number): Found {
-    lookUp(this.view(), key, keyLength, sequence, this.found);
-    return this.found;
   }
 
   // Snapshots.
@@ -194,14 +191,15 @@ export class Tree implements MaintainedTree {
   // Reader threads.
 
   /** Makes the database readable by other threads; see share/. */
-  share(leaseSeconds: number): ShareHandle {
+  share(leaseSeconds: number, context: TableContext): ShareHandle {
     if (this.sharing === undefined) {
       this.sharing = new Publisher({
         directory: this.versions.directory,
         pool: this.pool,
         memtables: [...this.waiting, this.active],
         maxFrozenMemtables: this.options.maxFrozenMemtables,
-        blockCacheSize: this.options.blockCacheSize,
+        cache: context.cache,
+        tableMemoryBytes: context.memory.bytesMax,
         leaseSeconds,
       });
       this.versions.onCommit = () => this.showReaders();
@@ -245,7 +243,7 @@ export class Tree implements MaintainedTree {
       const isHidden = this.pool.placeOf(this.active.arena) === undefined;
       if (isHidden && !this.active.isEmpty) {
         const failure = this.freeze(0);
-        if (failure !== undefined) throw failure;
+        if (failure !== undefined && failure.code !== "BUSY") throw failure;
       }
       await this.maintenance.frozenAtMost(0);
     }
@@ -265,7 +263,7 @@ export class Tree implements MaintainedTree {
     const refusal = this.prepare(entryRoom(keyLength, valueLength));
     if (refusal !== undefined) return Promise.reject(refusal);
     this.addEntry(kind, key, keyLength, value, valueLength);
-    return this.acknowledge(durability);
+    return this.acknowledge(durability, keyLength + valueLength);
   }
 
   /** Writes operations, all or none. */
@@ -285,7 +283,7 @@ export class Tree implements MaintainedTree {
       if (kind === 2) this.addRange(key, value);
       else this.addEntry(kind, key, key.length, value, value.length);
     }
-    return this.acknowledge(durability);
+    return this.acknowledge(durability, room);
   }
 
   private addEntry(
@@ -332,58 +330,39 @@ export class Tree implements MaintainedTree {
       this.log.reserve(room); // The log may be another one now.
       return failure;
     } catch (error) {
-      // No memory for it, or a backlog that cannot be flushed. No log was
-      // touched: nothing is lost, and the next write tries again.
+      // No memory for it. No log was touched: nothing is lost, and the next
+      // write tries again.
       return asVarveError(error);
     }
   }
 
-  private acknowledge(durability: Durability): Promise<void> {
+  private acknowledge(durability: Durability, bytes: number): Promise<void> {
     const { sharing } = this;
-    if (sharing === undefined) return this.acknowledgeHere(durability);
+    if (sharing === undefined) return this.acknowledgeHere(durability, bytes);
     const isHeldBack = this.isHeldBack(sharing);
-    const acknowledged = this.acknowledgeHere(durability);
+    const acknowledged = this.acknowledgeHere(durability, bytes);
     return isHeldBack
       ? this.whenShown(acknowledged, sharing, this.lastSequence)
       : acknowledged;
   }
 
-  private acknowledgeHere(durability: Durability): Promise<void> {
+  private acknowledgeHere(
+    durability: Durability,
+    bytes: number,
+  ): Promise<void> {
     const acknowledged = this.commits.acknowledge(durability);
-    if (this.waiting.length <= this.options.maxFrozenMemtables) {
-      return acknowledged;
-    }
-    this.stalls.count++;
-    if (this.delayed?.acknowledged !== acknowledged) {
-      this.delayed = { acknowledged, promise: this.stall(acknowledged) };
-    }
-    return this.delayed.promise;
+    const { backpressure } = this;
+    return backpressure.isOn
+      ? backpressure.delay(acknowledged, bytes)
+      : acknowledged;
   }
 
-  /** Delays an acknowledgement, and whoever shares it, until flushes have caught up. */
-  private async stall(acknowledged: Promise<void>): Promise<void> {
-    this.stallBegins();
-    acknowledged.catch(() => {}); // It is returned below, but may fail before.
-    try {
-      await this.maintenance.frozenAtMost(this.options.maxFrozenMemtables);
-    } catch {
-      // The writes are in the log: their acknowledgement says how it went.
-    } finally {
-      this.stallEnds();
-    }
-    return acknowledged;
-  }
-
-  private stallBegins(): void {
-    if (this.stalled++ === 0) {
-      this.stalledSince = this.runtime.monotonicClock();
-    }
-  }
-
-  private stallEnds(): void {
-    if (--this.stalled > 0) return;
-    const elapsed = this.runtime.monotonicClock() - this.stalledSince;
-    this.stalls.seconds += elapsed / 1000;
+  /** Tells the program what happened, in a microtask: what it then does must not come in the middle of something. */
+  tell(event: TreeEvent): void {
+    queueMicrotask(() => {
+      const { type } = event;
+      this.events.dispatchEvent(new CustomEvent(type, { detail: event }));
+    });
   }
 
   // Memtables.
@@ -418,33 +397,25 @@ export class Tree implements MaintainedTree {
    * Freezes the active memtable and starts a new one, with its own log if
    * that is possible now.
    *
-   * @returns Why nothing may be written, if the log could not be changed.
-   * @throws if nothing was done, for want of memory or of room on the disk.
+   * @returns Why nothing may be written, if too much waits for its flush or
+   * the log could not be changed.
+   * @throws if nothing was done, for want of memory.
    */
   private freeze(room: number): VarveError | undefined {
-    this.flushBacklog();
+    const refusal = this.backpressure.refusal();
+    if (refusal !== undefined) return refusal;
     const fresh = this.newMemtable(room);
     this.waiting.push(this.active);
+    this.frozenBytes += this.active.bytes;
     this.isLogChangeDue = true;
     this.active = fresh;
     this.cachedView = undefined;
     this.showReaders();
     if (!this.commits.isSyncing) this.changeLogIfDue();
     this.maintenance.scheduleFlush();
+    this.backpressure.update();
     const { failure } = this.health;
     return failure === undefined ? undefined : asVarveError(failure);
-  }
-
-  /** A writer that never gives way to the event loop would gather frozen memtables without end: it is made to flush here. */
-  private flushBacklog(): void {
-    const most = this.options.maxFrozenMemtables;
-    if (this.waiting.length <= most) return;
-    this.stallBegins();
-    try {
-      this.maintenance.flushNow(most);
-    } finally {
-      this.stallEnds();
-    }
   }
 
   /** Starts a new log if a memtable was frozen since the last one started. A failure latches the handle. */
@@ -506,20 +477,23 @@ export class Tree implements MaintainedTree {
       throw error;
     }
     this.cachedView = undefined;
+    this.backpressure.update();
   }
 
-  commitFlush(table: TableMeta | undefined): void {
+  commitFlush(tables: readonly TableMeta[]): void {
     const next = this.waiting[1] ?? this.active;
     this.commit({
-      addTables: table === undefined ? [] : [{ level: 0, table }],
+      addTables: tables.map((table) => ({ level: 0, table })),
       removeLogs: this.versions.logs.filter((log) => log < next.firstLog),
       flushedSequence: this.waiting[0].newest,
       lastSequence: this.lastSequence,
     });
     const flushed = this.waiting.shift();
+    this.frozenBytes -= flushed?.bytes ?? 0;
     this.cachedView = undefined;
     this.showReaders();
     flushed?.release();
+    this.backpressure.update();
   }
 
   /** Bytes of the log being written. */
@@ -533,11 +507,16 @@ export class Tree implements MaintainedTree {
   async flush(): Promise<number> {
     const refusal = this.health.refusal();
     if (refusal !== undefined) throw refusal;
+    let tables = 0;
+    if (this.backpressure.isFull) {
+      tables = this.waiting.length;
+      await this.maintenance.frozenAtMost(0);
+    }
     if (!this.active.isEmpty) {
       const failure = this.freeze(0);
       if (failure !== undefined) throw failure;
     }
-    const tables = this.waiting.length;
+    tables += this.waiting.length;
     await this.maintenance.frozenAtMost(0);
     return tables;
   }
@@ -565,15 +544,20 @@ export class Tree implements MaintainedTree {
     if (failure !== undefined) throw failure;
   }
 
+  /** Flushes, if that can be done soon. If not, the logs have everything: what follows makes them durable. */
+  private async flushInTime(): Promise<void> {
+    const flushed = this.flush().catch(() => {});
+    await new Promise<void>((resolve) => {
+      const cancel = this.runtime.later(FLUSH_AT_CLOSE_MILLISECONDS, resolve);
+      flushed.then(cancel).then(resolve);
+    });
+  }
+
   private async closeLog(): Promise<void> {
     const isWorthFlushing = this.active.bytes >= FLUSH_AT_CLOSE_BYTES ||
       this.versions.logs.length >= FLUSH_AT_CLOSE_LOGS;
     if (this.waiting.length > 0 || isWorthFlushing) {
-      try {
-        await this.flush();
-      } catch {
-        // The logs have everything: what follows makes them durable.
-      }
+      await this.flushInTime();
     }
     await this.commits.flush();
     await this.commits.idle();

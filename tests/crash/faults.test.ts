@@ -24,7 +24,7 @@ const OPTIONS: Options = {
   blockSize: 256,
   maxFrozenMemtables: 1,
   blockCacheSize: 0,
-  compaction: { background: "inline", minThreshold: 2 },
+  compaction: { minThreshold: 2 },
 };
 
 /** Options under which looking at what is left writes little. */

@@ -3,12 +3,15 @@
  *
  *     deno run -A tests/crash/kill.ts [--kills=200] [--seconds=S]
  *         [--runtimes=deno,bun,node] [--seed=N]
+ *         [--background=worker,inline] [--strategy=size-tiered,leveled]
  *
  * Each kill is a round on one database directory: a process opens it, writes
- * down what it finds, works on it, and is sent SIGKILL while it opens, works
- * or closes. What the next process finds, now and then one of another runtime,
+ * down what it finds, works on it, and is sent SIGKILL while it opens, works,
+ * works and compacts, or closes. What the next process finds, now and then one of another runtime,
  * must be a state that the killed one can have left: nothing acknowledged is
  * missing, nothing is there that was not written, no write is there in part.
+ * Each process compacts in one of the ways that are given, so that a tree of
+ * one strategy is taken over by the other.
  *
  * `--kills` is per runtime, `--seconds` a limit for everything. The last line
  * is `N passed, N failed`, one for each kill; the exit code is 0 only if
@@ -46,12 +49,18 @@ const ROUNDS_PER_VISIT = 6;
 const PATIENCE_MS = 60_000;
 /** Kills between two lines of progress. */
 const KILLS_PER_LINE = 50;
+/** Where compactions run, unless the command line says otherwise. */
+const BACKGROUNDS = ["worker", "inline"] as const;
+/** How compactions are chosen, unless the command line says otherwise. */
+const STRATEGIES = ["size-tiered", "leveled"] as const;
 
 interface Plan {
   readonly kills: number;
   readonly seconds: number;
   readonly runtimes: RuntimeName[];
   readonly seed: number;
+  readonly backgrounds: readonly (typeof BACKGROUNDS[number])[];
+  readonly strategies: readonly (typeof STRATEGIES[number])[];
 }
 
 /** What happened on one runtime. */
@@ -70,12 +79,13 @@ interface Totals {
 }
 
 /** When a process is killed. */
-type Moment = "opening" | "working" | "closing";
+type Moment = "opening" | "working" | "maintaining" | "closing";
 
 function readArguments(args: readonly string[]): Plan {
   const named = new Map<string, string>();
   for (const arg of args) {
-    const match = /^--(kills|seconds|runtimes|seed)=(.+)$/.exec(arg);
+    const match = /^--(kills|seconds|runtimes|seed|background|strategy)=(.+)$/
+      .exec(arg);
     if (match === null) throw new Error(`unknown argument ${arg}`);
     named.set(match[1], match[2]);
   }
@@ -85,7 +95,26 @@ function readArguments(args: readonly string[]): Plan {
     seconds: Number(named.get("seconds") ?? Infinity),
     runtimes: RUNTIMES.filter((name) => wanted?.includes(name) ?? true),
     seed: Number(named.get("seed") ?? Date.now() % 1_000_000),
+    backgrounds: chosen("background", BACKGROUNDS, named),
+    strategies: chosen("strategy", STRATEGIES, named),
   };
+}
+
+/** Those of `all` that an argument lists; all without it. */
+function chosen<T extends string>(
+  name: string,
+  all: readonly T[],
+  named: ReadonlyMap<string, string>,
+): readonly T[] {
+  const words = named.get(name)?.split(",");
+  if (words === undefined) return all;
+  return words.map((word) => {
+    const found = all.find((choice) => choice === word);
+    if (found === undefined) {
+      throw new Error(`--${name}: ${word} is none of ${all.join(", ")}`);
+    }
+    return found;
+  });
 }
 
 function commandLine({ name, path }: Runtime, task: Task): Deno.Command {
@@ -200,6 +229,7 @@ class Lane {
   readonly totals: Totals;
   isBusy = false;
   readonly #others: readonly Runtime[];
+  readonly #plan: Plan;
   readonly #random: Random;
   readonly #name: string;
   #dir = makeTempDir("varve-kill-");
@@ -215,12 +245,14 @@ class Lane {
     others: readonly Runtime[],
     totals: Totals,
     name: string,
+    plan: Plan,
     seed: number,
   ) {
     this.runtime = runtime;
     this.totals = totals;
     this.#others = others;
     this.#name = name;
+    this.#plan = plan;
     this.#random = new Random(seed);
   }
 
@@ -275,6 +307,10 @@ class Lane {
       name: `${n}`,
       seed: this.#random.below(2 ** 31),
       keys: this.#states.keys,
+      compaction: {
+        background: this.#random.pick(this.#plan.backgrounds),
+        strategy: this.#random.pick(this.#plan.strategies),
+      },
       ...closeAfterMs === undefined ? {} : { closeAfterMs },
     };
   }
@@ -286,6 +322,8 @@ class Lane {
       ? "opening"
       : chance < 30
       ? "closing"
+      : chance < 60
+      ? "maintaining"
       : "working";
     const task = this.#newTask(
       moment === "closing" ? random.below(150) : undefined,
@@ -293,7 +331,9 @@ class Lane {
     const process = new Process(this.runtime, task);
     await process.says(moment);
     // Most of what there is to meet lies in the first moments.
-    const most = moment === "working" ? random.pick([5, 60, 300, 300]) : 25;
+    const most = moment === "working" || moment === "maintaining"
+      ? random.pick([5, 60, 300, 300])
+      : 25;
     await wait(random.below(most));
     await process.kill();
     this.totals.kills++;
@@ -347,14 +387,15 @@ function newTotals(): Totals {
     compactions: 0,
     stalls: 0,
     tornWrites: 0,
-    byMoment: { opening: 0, working: 0, closing: 0 },
+    byMoment: { opening: 0, working: 0, maintaining: 0, closing: 0 },
   };
 }
 
 function summary(runtime: Runtime, totals: Totals): string {
-  const { opening, working, closing } = totals.byMoment;
+  const { opening, working, maintaining, closing } = totals.byMoment;
   return `${runtime.name} ${runtime.version}: ${totals.kills} kills ` +
-    `(${opening} opening, ${working} working, ${closing} closing), ` +
+    `(${opening} opening, ${working} working, ` +
+    `${maintaining} compacting, ${closing} closing), ` +
     `${totals.opens} opens checked, ${totals.visits} of them by any runtime, ` +
     `${totals.checked} acknowledged writes checked, ` +
     `${totals.flushes} flushes, ${totals.compactions} compactions, ` +
@@ -412,7 +453,8 @@ async function main(): Promise<void> {
   const start = Date.now();
   console.log(
     `seed ${plan.seed}; ${plan.kills} kills on each of ` +
-      runtimes.map(({ name, version }) => `${name} ${version}`).join(", "),
+      runtimes.map(({ name, version }) => `${name} ${version}`).join(", ") +
+      `; ${plan.backgrounds.join(", ")}; ${plan.strategies.join(", ")}`,
   );
   const totals = runtimes.map(newTotals);
   const random = new Random(plan.seed);
@@ -423,6 +465,7 @@ async function main(): Promise<void> {
         runtimes,
         totals[i],
         `${runtime.name} ${n + 1}`,
+        plan,
         random.below(2 ** 31),
       ))
   );

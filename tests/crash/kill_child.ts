@@ -3,7 +3,8 @@
  * it with several writers at once, and waits to be killed.
  *
  * Its one argument is a {@linkcode Task} as JSON. It prints `opening`,
- * `working`, `closing` and `closed` as it goes; what it does is in the journal
+ * `working`, `maintaining` (from its first compaction on), `closing` and
+ * `closed` as it goes; what it does is in the journal
  * and in the dump, see `support/kill_model.ts`.
  *
  * @module
@@ -11,7 +12,13 @@
 import { openSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
-import { Batch, type Db, open, type Options } from "../../mod.ts";
+import {
+  Batch,
+  type CompactionOptions,
+  type Db,
+  open,
+  type Options,
+} from "../../mod.ts";
 import { Random } from "../engine/support/random.ts";
 import { type Change, digestOf, valueOf } from "./support/kill_model.ts";
 
@@ -28,6 +35,8 @@ export interface Task {
   readonly seed: number;
   /** Keys that were ever written, to be looked up one by one. */
   readonly keys: readonly string[];
+  /** Where compactions run, and by which strategy. */
+  readonly compaction: CompactionOptions;
   /** When to close the database; 0 for at once, absent for never. */
   readonly closeAfterMs?: number;
 }
@@ -240,9 +249,11 @@ async function main(task: Task): Promise<void> {
   const db = await open(task.dir, {
     blockSize: 512,
     ...random.pick(SETTINGS),
-    compaction: { background: "inline", minThreshold: 2 },
+    compaction: { ...task.compaction, minThreshold: 2 },
   });
   dump(db, task);
+  const maintains = () => say("maintaining");
+  db.events.addEventListener("compaction", maintains, { once: true });
   say("working");
   const load = new Workload(db, task, journal);
   const work: Promise<void>[] = [];

@@ -17,7 +17,7 @@ const BUSY: Options = {
   blockSize: 512,
   blockCacheSize: 32 * 1024,
   durability: "buffered",
-  compaction: { background: "inline", minThreshold: 2 },
+  compaction: { minThreshold: 2 },
 };
 
 /** Runs `count` writers, each of which awaits its own writes one by one. */

@@ -5,9 +5,10 @@
  */
 import { test } from "node:test";
 import { MemoryFileSystem } from "../../lib/runtime/memory.ts";
-import { Batch, type Db, open } from "../../mod.ts";
+import { Batch, type Db } from "../../mod.ts";
 import { assert, assertEquals, assertInstanceOf } from "../assert.ts";
 import { VarveError } from "../../mod.ts";
+import { open } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 import { filled, numbered, rows, text } from "./support/bytes.ts";
 import { LONG } from "./support/configs.ts";

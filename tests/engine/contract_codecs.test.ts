@@ -4,8 +4,9 @@
  * @module
  */
 import { test } from "node:test";
-import { bytes, type Codec, json, open, utf8 } from "../../mod.ts";
+import { bytes, type Codec, json, utf8 } from "../../mod.ts";
 import { assert, assertEquals } from "../assert.ts";
+import { open } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 import { rejectsWith } from "./support/errors.ts";
 

@@ -105,7 +105,7 @@ test(
 );
 
 test(
-  "inline compaction keeps the number of tables small without being asked",
+  "compaction keeps the number of tables small without being asked",
   LONG,
   () =>
     withDb(async (db) => {
@@ -125,7 +125,7 @@ test(
     }, {
       durability: "buffered",
       writeBufferSize: 2048,
-      compaction: { background: "inline", strategy: "size-tiered" },
+      compaction: { strategy: "size-tiered" },
     }),
 );
 

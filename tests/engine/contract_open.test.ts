@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
-import { type Db, open, VarveError } from "../../mod.ts";
+import { type Db, VarveError } from "../../mod.ts";
 import {
   assert,
   assertEquals,
@@ -22,6 +22,7 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "../assert.ts";
+import { open } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 import { filled, rows, text } from "./support/bytes.ts";
 import { Child } from "./support/child.ts";

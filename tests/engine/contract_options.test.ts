@@ -5,13 +5,14 @@
  */
 import { MemoryFileSystem } from "../../lib/runtime/memory.ts";
 import { test } from "node:test";
-import { open, type Options } from "../../mod.ts";
+import type { Options } from "../../mod.ts";
 import {
   assertEquals,
   assertGreater,
   assertLess,
   assertStringIncludes,
 } from "../assert.ts";
+import { open } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 import { LONG } from "./support/configs.ts";
 import { rejectsWith } from "./support/errors.ts";
@@ -225,8 +226,10 @@ test(
   },
 );
 
-test("by default four tables of a size are merged, and not three", async () => {
-  const options: Options = { compaction: { background: "off" } };
+test("by default four tables of a size are merged by size-tiered compaction, and not three", async () => {
+  const options: Options = {
+    compaction: { strategy: "size-tiered", background: "off" },
+  };
   await using db = await openIn(new MemoryFileSystem(), options);
   for (let table = 0; table < 4; table++) {
     assertEquals(await db.minorCompact(), false, `${table} tables`);

@@ -171,6 +171,9 @@ test(
       assertEquals(second.blockReads, first.blockReads);
       assertGreater(second.cache.bytes, 0);
       assertEquals(second.cache.capacity, 1 << 20);
+      assertEquals(before.cache.indexBytes, 0);
+      assertGreater(first.cache.indexBytes, 0);
+      assertEquals(second.cache.indexBytes, first.cache.indexBytes);
     }, { ...QUIET, durability: "buffered", blockCacheSize: 1 << 20 }),
 );
 
@@ -272,7 +275,11 @@ test(
   LONG,
   () =>
     withDb(async (db) => {
-      assertEquals(db.stats().stalls, { count: 0, seconds: 0 });
+      assertEquals(db.stats().stalls, {
+        count: 0,
+        seconds: 0,
+        refused: 0,
+      });
       const waiting = [];
       for (let i = 0; i < 200; i++) {
         waiting.push(db.put(numbered("k", i), filled(500, i)));

@@ -18,6 +18,7 @@ const EAGER: Options = {
   durability: "buffered",
   blockSize: 256,
   compaction: {
+    strategy: "size-tiered",
     background: "off",
     minThreshold: 2,
     maxThreshold: 2,

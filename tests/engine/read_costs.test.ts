@@ -4,7 +4,6 @@
  * @module
  */
 import { test } from "node:test";
-import { openWith } from "../../lib/open.ts";
 import { MemoryFileSystem, memoryRuntime } from "../../lib/runtime/memory.ts";
 import type { File, FileSystem } from "../../lib/runtime/runtime.ts";
 import type { Db, Options, ScanOptions } from "../../mod.ts";
@@ -14,6 +13,7 @@ import {
   assertLess,
   assertLessOrEqual,
 } from "../assert.ts";
+import { openWith } from "../open.ts";
 import { filled, numbered } from "./support/bytes.ts";
 import { LONG } from "./support/configs.ts";
 
@@ -162,6 +162,109 @@ test(
       assertEquals(again, 0);
       assertEquals(db.stats().cache.hits - hits, 100);
       assertEquals(meter.take(), { reads: 0, bytes: 0 });
+    }),
+);
+
+/** How many arrays and buffers, views included, a call makes. */
+function arraysMade(call: () => void): number {
+  const { Uint8Array: Original } = globalThis;
+  const { slice, subarray } = Original.prototype;
+  let made = 0;
+  globalThis.Uint8Array = new Proxy(Original, {
+    construct(target, args): Uint8Array {
+      made++;
+      return new target(...args as [number]); // Any arguments of a constructor.
+    },
+  });
+  Original.prototype.slice = function (...args): Uint8Array<ArrayBuffer> {
+    made++;
+    return slice.apply(this, args);
+  };
+  Original.prototype.subarray = function (...args) {
+    made++;
+    return subarray.apply(this, args);
+  };
+  try {
+    call();
+    return made;
+  } finally {
+    globalThis.Uint8Array = Original;
+    Object.assign(Original.prototype, { slice, subarray });
+  }
+}
+
+test(
+  "a repeat lookup of a cached block reads nothing, checks no checksum, and makes nothing but its result",
+  LONG,
+  () =>
+    withMeter({}, async (db, meter) => {
+      await fill(db, 5000);
+      const keys = [2500, 2501, 4000].map((i) => numbered("k", i, 6));
+      for (const key of keys) db.get(key);
+      meter.take();
+      const { hits, misses } = db.stats().cache;
+      let made = 0;
+      const blocks = blocksOf(db, () => {
+        made = arraysMade(() => {
+          for (let i = 0; i < 100; i++) for (const key of keys) db.get(key);
+        });
+      });
+      // Every block that is read is checked, and counted when it is.
+      assertEquals(blocks, 0);
+      assertEquals(meter.take(), { reads: 0, bytes: 0 });
+      const after = db.stats().cache;
+      assertEquals([after.hits - hits, after.misses - misses], [300, 0]);
+      // The result, the view through which a value of 100 bytes is copied to
+      // it, and a slab for every 163 of them.
+      assertGreater(made, 299);
+      assertLessOrEqual(made, 2 * 300 + 2);
+      // Without a value there is no result: nothing at all is made.
+      const bare = arraysMade(() => {
+        for (let i = 0; i < 100; i++) {
+          for (const key of keys) assertEquals(db.has(key), true);
+        }
+      });
+      assertEquals(bare, 0);
+      assertEquals(db.stats().cache.hits - after.hits, 300);
+      assertEquals(meter.take(), { reads: 0, bytes: 0 });
+    }),
+);
+
+test(
+  "lookups with a cache that is too small for any block read each block, and are right",
+  LONG,
+  async () => {
+    for (const blockCacheSize of [1, 1000, 5000, 20_000]) {
+      await withMeter({ blockCacheSize }, async (db) => {
+        await fill(db, 2000, 2);
+        for (let i = 0; i < 2000; i += 7) {
+          const value = filled(VALUE_LENGTH, i);
+          assertEquals(db.get(numbered("k", i, 6)), value);
+        }
+        const { bytes, capacity } = db.stats().cache;
+        assertEquals(capacity, blockCacheSize);
+        assertLessOrEqual(bytes, capacity);
+      });
+    }
+  },
+);
+
+test(
+  "values of some ten KiB are cached",
+  LONG,
+  () =>
+    withMeter({ blockCacheSize: 64 << 20 }, async (db) => {
+      for (let i = 0; i < 50; i++) {
+        await db.put(numbered("k", i, 6), filled(80_000, i));
+      }
+      await db.flush();
+      const readAll = () => {
+        for (let i = 0; i < 50; i++) {
+          assertEquals(db.get(numbered("k", i, 6)), filled(80_000, i));
+        }
+      };
+      assertEquals(blocksOf(db, readAll), 50);
+      assertEquals(blocksOf(db, readAll), 0);
     }),
 );
 

@@ -5,8 +5,7 @@
  * @module
  */
 import { test } from "node:test";
-import { open, utf8, VarveError } from "../../mod.ts";
-import { openWith } from "../../lib/open.ts";
+import { utf8, VarveError } from "../../mod.ts";
 import { MemoryFileSystem, memoryRuntime } from "../../lib/runtime/memory.ts";
 import { LogWriter } from "../../lib/wal/writer.ts";
 import { replayLog } from "../../lib/wal/reader.ts";
@@ -17,6 +16,7 @@ import {
   assertRejects,
   assertThrows,
 } from "../assert.ts";
+import { open, openWith } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 
 const QUIET = { compaction: { background: "off" } } as const;
@@ -51,7 +51,7 @@ test("a flush that fails under a writer that never waits: it hung", async () => 
   };
   const writes: Promise<void>[] = [];
   for (let i = 0; i < 200; i++) {
-    writes.push(db.put(`k${i}`, new Uint8Array(500)));
+    writes.push(db.put(`k${i}`, new Uint8Array(100_000)));
   }
   const outcomes = await Promise.allSettled(writes);
   files.onOperation = undefined;

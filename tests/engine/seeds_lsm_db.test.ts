@@ -4,8 +4,9 @@
  * @module
  */
 import { test } from "node:test";
-import { Batch, type Db, open } from "../../mod.ts";
+import { Batch, type Db } from "../../mod.ts";
 import { assertEquals, assertGreaterOrEqual } from "../assert.ts";
+import { open } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 import { bytes, rows, text } from "./support/bytes.ts";
 import { withDb } from "./support/database.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { test } from "node:test";
-import { type Db, open } from "../../mod.ts";
+import type { Db } from "../../mod.ts";
 import {
   assert,
   assertEquals,
@@ -14,6 +14,7 @@ import {
   assertLess,
   assertLessOrEqual,
 } from "../assert.ts";
+import { open } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 import { numbered, rows, text } from "./support/bytes.ts";
 import { COMPACTION_CONFIG, LONG } from "./support/configs.ts";

@@ -5,12 +5,13 @@
  * @module
  */
 import { test } from "node:test";
-import { type Db, open, type Options } from "../../mod.ts";
+import type { Db, Options } from "../../mod.ts";
 import {
   assertEquals,
   assertGreaterOrEqual,
   assertLessOrEqual,
 } from "../assert.ts";
+import { open } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 import { keys, numbered, rows, text } from "./support/bytes.ts";
 import { COMPACTION_STRESS, DEFAULT_CONFIG, LONG } from "./support/configs.ts";

@@ -81,7 +81,7 @@ const MIXED_OPTIONS: Options = {
   blockSize: 256,
   maxFrozenMemtables: 2,
   blockCacheSize: 4096,
-  compaction: { background: "inline", minThreshold: 2 },
+  compaction: { minThreshold: 2 },
 };
 
 /** Lets everything that runs in the background end. */

@@ -142,6 +142,11 @@ async function deadProcess(): Promise<Specimen> {
   await db.minorCompact();
   await db.put(keyOf(4), "in a table of its own");
   await db.flush();
+  // Whatever the strategy, some tables and tombstones are left.
+  await db.put(keyOf(5), "in another");
+  await db.delete(keyOf(10));
+  await db.deleteRange(keyOf(14), keyOf(15));
+  await db.flush();
   files.onOperation = refuseTables;
   // Two memtables fill, and so two logs are sealed; the write for which there
   // was no room is the first of the newest log.

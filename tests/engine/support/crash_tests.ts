@@ -4,8 +4,9 @@
  * @module
  */
 import { test } from "node:test";
-import { type Db, open } from "../../../mod.ts";
+import type { Db } from "../../../mod.ts";
 import { assertExists } from "../../assert.ts";
+import { open } from "../../open.ts";
 import { withTempDir } from "../../temp.ts";
 import { Child } from "./child.ts";
 import { LONG } from "./configs.ts";

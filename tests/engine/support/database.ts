@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Db, open, type Options } from "../../../mod.ts";
+import type { Db, Options } from "../../../mod.ts";
+import { open } from "../../open.ts";
 import { withTempDir } from "../../temp.ts";
 
 /** Runs `body` with an open database; closes it and removes its directory afterwards. */

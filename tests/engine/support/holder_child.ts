@@ -7,7 +7,7 @@
  * @module
  */
 import process from "node:process";
-import { open } from "../../../mod.ts";
+import { open } from "../../open.ts";
 
 const db = await open(process.argv[2]);
 await db.put("held by", String(process.pid));

@@ -7,7 +7,8 @@
  */
 import { cpSync } from "node:fs";
 import { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
-import { type Db, open, type Options } from "../../../mod.ts";
+import type { Db, Options } from "../../../mod.ts";
+import { open } from "../../open.ts";
 import { withTempDir } from "../../temp.ts";
 import { openIn } from "./memory.ts";
 

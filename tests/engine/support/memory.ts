@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { openWith } from "../../../lib/open.ts";
 import {
   MemoryFileSystem,
   type MemoryOperation,
@@ -12,6 +11,7 @@ import {
 } from "../../../lib/runtime/memory.ts";
 import type { FileSystem } from "../../../lib/runtime/runtime.ts";
 import type { Db, Options } from "../../../mod.ts";
+import { openWith } from "../../open.ts";
 import { type FileKind, kindOf } from "./files.ts";
 
 /** Where the database lies in memory. */

@@ -1,5 +1,6 @@
 /**
  * The option sets of the model test: each pushes the engine into a corner.
+ * Where compactions run is left to the run; see `tests/open.ts`.
  *
  * @module
  */
@@ -8,11 +9,11 @@ import type { Options } from "../../../mod.ts";
 /** By name. */
 export const OPTION_SETS: Record<string, Options> = {
   "defaults": {},
-  "tiny buffers, inline": {
+  "tiny buffers": {
     writeBufferSize: 128,
     maxFrozenMemtables: 1,
     blockSize: 256,
-    compaction: { background: "inline", minThreshold: 2 },
+    compaction: { minThreshold: 2 },
   },
   "small buffers, off": {
     writeBufferSize: 2048,
@@ -24,7 +25,7 @@ export const OPTION_SETS: Record<string, Options> = {
     blockSize: 512,
     bloomBitsPerKey: 0,
     blockCacheSize: 0,
-    compaction: { background: "inline", minThreshold: 2, maxThreshold: 3 },
+    compaction: { minThreshold: 2, maxThreshold: 3 },
   },
   "tiny cache, buffered": {
     durability: "buffered",
@@ -33,14 +34,13 @@ export const OPTION_SETS: Record<string, Options> = {
     blockCacheSize: 1024,
     bloomBitsPerKey: 1,
     maxFrozenMemtables: 16,
-    compaction: { background: "inline", minThreshold: 4, minTableSize: 4096 },
+    compaction: { minThreshold: 4, minTableSize: 4096 },
   },
   "leveled": {
     writeBufferSize: 512,
     blockSize: 256,
     compaction: {
       strategy: "leveled",
-      background: "inline",
       minThreshold: 2,
       tombstoneRatio: 0.1,
     },
@@ -49,7 +49,6 @@ export const OPTION_SETS: Record<string, Options> = {
     writeBufferSize: 1024,
     blockSize: 1024,
     compaction: {
-      background: "inline",
       minThreshold: 2,
       tombstoneRatio: 0.05,
       tombstoneBloomFallback: false,

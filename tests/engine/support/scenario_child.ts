@@ -8,7 +8,7 @@
  */
 import { writeSync } from "node:fs";
 import process from "node:process";
-import { open } from "../../../mod.ts";
+import { open } from "../../open.ts";
 import { type Reached, scenarioNamed } from "./scenarios.ts";
 
 /** Prints and blocks the thread, so that nothing of the engine runs any more. */

@@ -6,14 +6,18 @@ import {
   keepTombstones,
 } from "../../../lib/compaction/elision.ts";
 import {
+  inputOfRuns,
   type Job,
   type JobInput,
   type JobOutput,
-  mergeIntoTable,
+  type JobRules,
+  mergeIntoTables,
   wouldDrop,
 } from "../../../lib/compaction/job.ts";
 import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
 import { TableCursor } from "../../../lib/sstable/cursor.ts";
+import type { TableMeta } from "../../../lib/sstable/meta.ts";
+import { firstOverlap } from "../../../lib/sstable/sorted_run.ts";
 import type { Table } from "../../../lib/sstable/table.ts";
 import {
   assert,
@@ -46,8 +50,8 @@ function outputTo(files: MemoryFileSystem): JobOutput {
   return {
     files,
     directory: DIRECTORY,
-    path: tablePath(OUTPUT_NUMBER),
-    number: OUTPUT_NUMBER,
+    firstNumber: OUTPUT_NUMBER,
+    count: 1,
     blockSize: 256,
     bloomBitsPerKey: 10,
     created: 42,
@@ -55,11 +59,18 @@ function outputTo(files: MemoryFileSystem): JobOutput {
 }
 
 function inputOf(tables: readonly Table[]): JobInput {
-  return {
-    openCursors: () => tables.map((table) => new TableCursor(table, true)),
-    fragments: () => tables.map((table) => table.fragments()),
-    oldest: Math.min(...tables.map((table) => table.meta.oldest)),
-  };
+  return inputOfRuns(tables.map((table) => [table]));
+}
+
+/** A merge without cuts. */
+function* mergeIntoTable(
+  input: JobInput,
+  rules: JobRules,
+  output: JobOutput,
+): Job<TableMeta | undefined> {
+  const tables = yield* mergeIntoTables(input, rules, output);
+  assertLessOrEqual(tables.length, 1);
+  return tables[0];
 }
 
 /** Input that is made of plain layers. */
@@ -316,16 +327,117 @@ test("a job that fails anywhere leaves no file", () => {
         throw Object.assign(new Error("made by the test"), { code: "EIO" });
       };
       const job = mergeIntoTable(inputOfLayers(MANY), rules, outputTo(files));
-      if (operation === "syncDirectory") {
-        // The table is whole; whoever runs the job never learns its name.
-        if (nth === 1) throwsWith("IO", () => run(job));
-        continue;
-      }
-      if (operation === "create" && nth > 1) continue;
+      const isOnce = operation === "create" || operation === "syncDirectory";
+      if (isOnce && nth > 1) continue;
       throwsWith("IO", () => run(job));
       assertEquals(files.list(DIRECTORY), [], `${operation} ${nth}`);
     }
   }
+});
+
+const CUTTING = { outputSize: 100_000, grandparents: [] };
+
+test("outputs end at their size, numbered in a row; when the numbers run out, the last one grows", () => {
+  const rules = { snapshots: [], elision: keepTombstones };
+  const into = (count: number) => {
+    const files = newFiles();
+    const output = { ...outputTo(files), count };
+    const job = mergeIntoTables(inputOfLayers(MANY), rules, output, CUTTING);
+    return { files, metas: run(job).result };
+  };
+  const { files, metas } = into(1000);
+  assertGreater(metas.length, 25);
+  assertEquals(
+    metas.map((meta) => meta.number),
+    metas.map((_, i) => OUTPUT_NUMBER + i),
+  );
+  for (const meta of metas.slice(0, -1)) {
+    assertGreater(meta.size, 100_000);
+    assertLess(meta.size, 115_000);
+  }
+  const tables = metas.map((meta) =>
+    openTable({ files, path: tablePath(meta.number), meta })
+  );
+  assertEquals(firstOverlap(metas), undefined);
+  const names = tables.flatMap((table) => layerOf(table).entries)
+    .map((entry) => entry.key);
+  assertEquals(names, MANY[0].entries.map((entry) => entry.key));
+  const few = into(3).metas;
+  assertEquals(few.length, 3);
+  assertGreater(few[2].size, few[1].size * 10);
+});
+
+test("a job of many outputs that fails or is given up removes them all", () => {
+  const rules = { snapshots: [], elision: keepTombstones };
+  const make = (files: MemoryFileSystem) =>
+    mergeIntoTables(
+      inputOfLayers(MANY),
+      rules,
+      { ...outputTo(files), count: 100 },
+      CUTTING,
+    );
+  for (const at of [1, 20, 75, 150]) {
+    const files = newFiles();
+    const job = make(files);
+    for (let i = 0; i < at; i++) job.next();
+    if (at > 20) assertGreater(files.list(DIRECTORY).length, 1);
+    job.return([]);
+    assertEquals(files.list(DIRECTORY), [], `given up at ${at}`);
+  }
+  for (const operation of ["create", "write", "sync", "syncDirectory"]) {
+    const files = newFiles();
+    let count = 0;
+    files.onOperation = (happening) => {
+      const nth = operation === "syncDirectory" ? 1 : 9;
+      if (happening !== operation || ++count !== nth) return;
+      throw Object.assign(new Error("made by the test"), { code: "EIO" });
+    };
+    throwsWith("IO", () => run(make(files)));
+    assertEquals(files.list(DIRECTORY), [], operation);
+  }
+});
+
+test("all versions of a key stay in one table, however many snapshots need", () => {
+  const files = newFiles();
+  const entries = Array.from(
+    { length: 3000 },
+    (_, i) => put(`k${i % 3}`, i + 1, "x".repeat(100)),
+  );
+  const snapshots = entries.map((entry) => entry.sequence);
+  const job = mergeIntoTables(
+    inputOfLayers([{ entries, ranges: [] }]),
+    { snapshots, elision: keepTombstones },
+    { ...outputTo(files), count: 100 },
+    { outputSize: 1000, grandparents: [] },
+  );
+  assertEquals(run(job).result.map((meta) => meta.entries), [1000, 1000, 1000]);
+});
+
+test("a run of tables is walked with one cursor, which opens them one after the other", () => {
+  const files = newFiles();
+  const layers: Layer[] = Array.from({ length: 20 }, (_, i) => ({
+    entries: Array.from(
+      { length: 50 },
+      (_, j) => put(`k${100 + i} ${100 + j}`, i * 100 + j + 1, "x".repeat(50)),
+    ),
+    ranges: [],
+  }));
+  const tables = tablesOf(files, layers);
+  const input = inputOfRuns([tables]);
+  files.resetCounts();
+  const cursors = input.openCursors();
+  assertEquals([cursors.length, files.counts.open], [1, 0]);
+  assertEquals(input.oldest, 1);
+  cursors[0].seekToFirst();
+  assertEquals(files.counts.open, 1);
+  const job = mergeIntoTables(
+    input,
+    { snapshots: [], elision: keepTombstones },
+    { ...outputTo(files), count: 100 },
+    { outputSize: 5000, grandparents: [] },
+  );
+  const entries = run(job).result.reduce((sum, meta) => sum + meta.entries, 0);
+  assertEquals(entries, 1000);
 });
 
 test("a source that is damaged fails the job: nothing is left out in silence", () => {

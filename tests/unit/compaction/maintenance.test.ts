@@ -18,14 +18,13 @@ import { ReadCounters } from "../../../lib/sstable/table.ts";
 import type { Edit } from "../../../lib/version/edit.ts";
 import { TreeState } from "../../../lib/version/state.ts";
 import { VersionSet } from "../../../lib/version/version_set.ts";
-import type { CompactionOptions } from "../../../mod.ts";
+import type { CompactionOptions, TreeEvent } from "../../../mod.ts";
 import {
   assert,
   assertEquals,
   assertGreater,
   assertRejects,
   assertStrictEquals,
-  assertThrows,
 } from "../../assert.ts";
 import { rejectsWith } from "../../engine/support/errors.ts";
 import {
@@ -45,13 +44,18 @@ const LOOKS_MAX = 10_000;
 /** A tree that is nothing but memtables and tables. */
 class FakeTree implements MaintainedTree {
   readonly files: MemoryFileSystem = newFiles();
-  readonly runtime: Runtime = memoryRuntime(this.files, { clock: () => 5000 });
+  readonly runtime: Runtime = memoryRuntime(this.files, {
+    clock: () => this.now += 0.01,
+  });
+  /** Milliseconds of the clock. */
+  now = 5000;
   readonly counters = new ReadCounters();
   readonly versions: VersionSet;
   readonly options: ResolvedOptions;
   readonly maintenance: Maintenance;
   readonly waiting: Memtable[] = [];
   snapshots: number[] = [];
+  readonly told: TreeEvent[] = [];
   looks = 0;
   #sequence = 0;
 
@@ -81,11 +85,15 @@ class FakeTree implements MaintainedTree {
     this.versions.commit(edit);
   }
 
-  commitFlush(table: TableMeta | undefined): void {
+  commitFlush(tables: readonly TableMeta[]): void {
     this.commit({
-      addTables: table === undefined ? [] : [{ level: 0, table }],
+      addTables: tables.map((table) => ({ level: 0, table })),
     });
     this.waiting.shift();
+  }
+
+  tell(event: TreeEvent): void {
+    this.told.push(event);
   }
 
   // What the tests do.
@@ -221,33 +229,6 @@ for (const operation of ["create", "write", "sync"]) {
   });
 }
 
-test("flushNow() flushes in one turn, a flush under way included", async () => {
-  const tree = new FakeTree();
-  for (let i = 0; i < 4; i++) tree.freeze(`k${i}`);
-  tree.maintenance.scheduleFlush();
-  tree.maintenance.flushNow(1);
-  assertEquals(tree.waiting.length, 1);
-  assertEquals(tree.tables, [["k2"], ["k1"], ["k0"]]);
-  await tree.maintenance.frozenAtMost(0);
-  assertEquals(tree.tables.length, 4);
-});
-
-test("flushNow() throws each time that it cannot flush, and never loops", async () => {
-  const tree = new FakeTree();
-  for (let i = 0; i < 4; i++) tree.freeze(`k${i}`);
-  const mend = tree.failTables("create");
-  for (let i = 0; i < 5; i++) {
-    // In one turn: no handler of the failure before has run yet.
-    assertThrows(() => tree.maintenance.flushNow(1), VarveError, "ENOSPC");
-  }
-  await turns(tree);
-  assertThrows(() => tree.maintenance.flushNow(1), VarveError, "ENOSPC");
-  assertEquals(tree.waiting.length, 4);
-  mend();
-  tree.maintenance.flushNow(1);
-  assertEquals(tree.waiting.length, 1);
-});
-
 test("minorCompact() merges what the strategy picks", async () => {
   const tree = new FakeTree({ ...QUIET, minThreshold: 2 });
   assertEquals(await tree.maintenance.minorCompact(), false);
@@ -276,12 +257,15 @@ test("compactions are one at a time: each sees what the one before left", async 
 
 test("a flush goes on while a compaction is under way", async () => {
   const tree = new FakeTree({ ...QUIET, minThreshold: 2 });
-  tree.addTable(entries(3000));
-  tree.addTable(entries(3000, 5000));
+  tree.addTable(entries(30_000));
+  tree.addTable(entries(30_000, 50_000));
+  const order: string[] = [];
   const compaction = tree.maintenance.minorCompact();
+  compaction.then(() => order.push("compaction"));
   await Promise.resolve();
   tree.freeze("z");
-  tree.maintenance.flushNow(0);
+  await tree.maintenance.frozenAtMost(0).then(() => order.push("flush"));
+  assertEquals(order, ["flush"]);
   assertEquals(tree.tables.length, 3);
   assertEquals(await compaction, true);
   assertEquals(tree.tables.length, 2);

@@ -1,18 +1,17 @@
 /** The size-tiered picks, with hand-made metadata. */
 import { test } from "node:test";
 import { bucketsOf, sizeTiered } from "../../../lib/compaction/size_tiered.ts";
-import {
-  type ResolvedCompaction,
-  resolveOptions,
-} from "../../../lib/options.ts";
+import type { Pick, PickOptions } from "../../../lib/compaction/strategy.ts";
+import { resolveOptions } from "../../../lib/options.ts";
 import type { CompactionOptions } from "../../../mod.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
 import { assert, assertEquals, assertLessOrEqual } from "../../assert.ts";
 import { Random } from "../../engine/support/random.ts";
 import { metaOf } from "../support/metas.ts";
 
-function options(compaction: CompactionOptions = {}): ResolvedCompaction {
-  return resolveOptions({ compaction }).options.compaction;
+function options(compaction: CompactionOptions = {}): PickOptions {
+  const resolved = resolveOptions({ compaction }).options.compaction;
+  return { ...resolved, tableSize: 1000 };
 }
 
 /** Tables of these sizes, numbered from 1. */
@@ -20,16 +19,27 @@ function tables(...sizes: number[]): TableMeta[] {
   return sizes.map((size, i) => metaOf({ number: i + 1, size }));
 }
 
-function sizes(metas: readonly TableMeta[] | undefined): number[] | undefined {
-  return metas?.map((meta) => meta.size);
+/** The tables that a pick merges into one of level 0. */
+function merged(pick: Pick | undefined): readonly TableMeta[] | undefined {
+  if (pick === undefined) return undefined;
+  assert(pick.type === "merge");
+  assertEquals(
+    [pick.level, pick.outputSize, pick.grandparents],
+    [0, Infinity, []],
+  );
+  return pick.runs.flat();
+}
+
+function sizes(pick: Pick | undefined): number[] | undefined {
+  return merged(pick)?.map((meta) => meta.size);
 }
 
 function buckets(
   metas: TableMeta[],
   compaction?: CompactionOptions,
 ): number[][] {
-  return bucketsOf(metas, options(compaction))
-    .map((bucket) => bucket.map((meta) => meta.size))
+  return bucketsOf([metas], options(compaction))
+    .map((bucket) => bucket.map((run) => run.size))
     .filter((bucket) => bucket.length > 0);
 }
 
@@ -67,13 +77,13 @@ test("every table is in one bucket, and buckets are sorted by size", () => {
       () => random.below(random.pick([60, 1000, 100_000])),
     ));
     const set = options({ minTableSize: random.below(500) });
-    const all = bucketsOf(made, set).flat();
+    const all = bucketsOf([made], set).flat().flatMap((run) => run.tables);
     assertEquals(
       all.map((meta) => meta.number).sort((a, b) => a - b),
       made.map((meta) => meta.number),
       `seed ${seed}`,
     );
-    for (const bucket of bucketsOf(made, set)) {
+    for (const bucket of bucketsOf([made], set)) {
       for (let i = 1; i < bucket.length; i++) {
         assertLessOrEqual(bucket[i - 1].size, bucket[i].size, `seed ${seed}`);
       }
@@ -84,7 +94,7 @@ test("every table is in one bucket, and buckets are sorted by size", () => {
 test("pickMinor(): nothing below minThreshold, then the bucket with most", () => {
   const set = options({ minThreshold: 3, maxThreshold: 4 });
   const pick = (...all: number[]) =>
-    sizes(sizeTiered.pickMinor(tables(...all), set));
+    sizes(sizeTiered.pickMinor([tables(...all)], set));
   assertEquals(pick(), undefined);
   assertEquals(pick(100, 100), undefined);
   assertEquals(pick(100, 5000, 100), undefined);
@@ -102,14 +112,14 @@ test("pickMinor(): nothing below minThreshold, then the bucket with most", () =>
 test("pickMinor(): at most maxThreshold, the smallest of the bucket", () => {
   const set = options({ minThreshold: 2, maxThreshold: 3 });
   const made = tables(104, 101, 103, 100, 102);
-  assertEquals(sizes(sizeTiered.pickMinor(made, set)), [100, 101, 102]);
+  assertEquals(sizes(sizeTiered.pickMinor([made], set)), [100, 101, 102]);
 });
 
 test("pickMinor(): tables of one size go by their numbers, so that picks do not depend on the order given", () => {
   const set = options({ minThreshold: 2, maxThreshold: 2 });
   const made = tables(100, 100, 100);
   const numbers = (metas: TableMeta[]) =>
-    sizeTiered.pickMinor(metas, set)?.map((meta) => meta.number);
+    merged(sizeTiered.pickMinor([metas], set))?.map((meta) => meta.number);
   assertEquals(numbers(made), [1, 2]);
   assertEquals(numbers(made.toReversed()), [1, 2]);
 });
@@ -128,7 +138,7 @@ test("pickMinor() ends: merging what it picks leaves at last nothing to pick", (
     );
     let rounds = 0;
     for (;; rounds++) {
-      const picked = sizeTiered.pickMinor(left, set);
+      const picked = merged(sizeTiered.pickMinor([left], set));
       if (picked === undefined) break;
       assert(picked.length >= set.minThreshold, `seed ${seed}`);
       const size = picked.reduce((sum, meta) => sum + meta.size, 0);
@@ -150,8 +160,8 @@ test("pickTombstone(): by ratio and age, the highest ratio first", () => {
     metaOf({ number: 7, entries: 100 }),
   ];
   const pick = (compaction: CompactionOptions, now: number) =>
-    sizeTiered.pickTombstone(made, options(compaction), now)
-      .map((meta) => meta.number);
+    sizeTiered.pickTombstone([made], options(compaction), now)
+      .map((pick) => merged(pick)?.[0].number);
   const ratio = { tombstoneRatio: 0.3 };
   assertEquals(pick(ratio, 5000), [4, 3, 5, 6, 2]);
   // Two seconds of grace at 6.5 s: what was written by 4.5 s.
@@ -163,7 +173,7 @@ test("pickTombstone(): by ratio and age, the highest ratio first", () => {
 
 test("pickMajor(): everything, unless it is one clean table", () => {
   const pick = (...made: TableMeta[]) =>
-    sizeTiered.pickMajor(made)?.map((meta) => meta.number);
+    merged(sizeTiered.pickMajor([made], options()))?.map((meta) => meta.number);
   const clean = metaOf({ number: 1 });
   assertEquals(pick(), undefined);
   assertEquals(pick(clean), undefined);
@@ -177,8 +187,8 @@ test("picks leave the list that they are given as it is", () => {
   const made = tables(300, 100, 200, 100, 100);
   const before = made.map((meta) => meta.number);
   const set = options({ minThreshold: 2 });
-  sizeTiered.pickMinor(made, set);
-  sizeTiered.pickTombstone(made, set, 0);
-  sizeTiered.pickMajor(made)?.reverse();
+  sizeTiered.pickMinor([made], set);
+  sizeTiered.pickTombstone([made], set, 0);
+  sizeTiered.pickMajor([made], set);
   assertEquals(made.map((meta) => meta.number), before);
 });

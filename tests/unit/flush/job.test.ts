@@ -4,7 +4,7 @@ import type { JobOutput } from "../../../lib/compaction/job.ts";
 import { makeFlushJob } from "../../../lib/flush/job.ts";
 import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
 import { TableCursor } from "../../../lib/sstable/cursor.ts";
-import { assertEquals, assertExists } from "../../assert.ts";
+import { assertEquals } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { Random } from "../../engine/support/random.ts";
 import { put, toBytes, walk } from "../support/entries.ts";
@@ -58,18 +58,19 @@ function flush(memtable: Memtable, snapshots: readonly number[]): Layer {
   const output: JobOutput = {
     files,
     directory: DIRECTORY,
-    path: tablePath(3),
-    number: 3,
+    firstNumber: 3,
+    count: 1,
     blockSize: 256,
     bloomBitsPerKey: 10,
     created: 0,
   };
   const job = makeFlushJob(memtable, snapshots, output);
   for (;;) {
-    const { done, value: meta } = job.next();
+    const { done, value: tables } = job.next();
     if (!done) continue;
-    assertExists(meta);
-    const table = openTable({ files, path: output.path, meta });
+    assertEquals(tables.length, 1);
+    const [meta] = tables;
+    const table = openTable({ files, path: tablePath(3), meta });
     table.verify();
     return {
       entries: walk(new TableCursor(table, false)),

@@ -5,12 +5,7 @@ import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
 import { lookUp, releaseView, retainView } from "../../../lib/read/view.ts";
 import type { Table } from "../../../lib/sstable/table.ts";
 import { Version } from "../../../lib/version/version.ts";
-import {
-  assert,
-  assertEquals,
-  assertGreater,
-  assertLess,
-} from "../../assert.ts";
+import { assertEquals, assertGreater, assertLess } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { Random } from "../../engine/support/random.ts";
 import { put, toBytes } from "../support/entries.ts";
@@ -100,7 +95,7 @@ test("the highest visible sequence wins, in whatever layer it is", LONG, () => {
     const memtables = layers.slice(6 - inMemory).reverse().map(memtableOf);
     const bits = random.pick([0, 1, 10]);
     const tables = tablesOf(onDisk, newContext(newFiles()), bits);
-    const version = new Version([tables.slice(0, 2), tables.slice(2)]);
+    const version = new Version([tables]);
     const view = { memtables, version };
     const found = new Found();
     const names = [
@@ -183,6 +178,54 @@ test("tables that cannot hold anything newer are not asked", () => {
   assertLess(context.counters.blockReads, 1 + 40);
 });
 
+test("of a level >= 1 only the table that may hold the key is asked, however many there are", () => {
+  for (const count of [10, 100]) {
+    const context = newContext(newFiles(), 0, 200);
+    const name = (i: number) => `k${String(i).padStart(4, "0")}`;
+    const layers: Layer[] = Array.from({ length: count }, (_, i) => ({
+      entries: [put(name(10 * i), i + 1), put(name(10 * i + 5), i + 1)],
+      ranges: [],
+    }));
+    const files = context.files as ReturnType<typeof newFiles>;
+    const old = tablesOf(layers, context);
+    const version = new Version([[], [], old]);
+    const view = { memtables: [], version };
+    const found = new Found();
+    files.resetCounts();
+    const [key, absent] = [toBytes(name(45)), toBytes(name(46))];
+    lookUp(view, key, key.length, 1000, found);
+    assertEquals(found.sequence, 5);
+    assertEquals(files.counts.open, 1);
+    assertEquals(context.counters.bloomChecks, 1);
+    assertEquals(context.counters.blockReads, 1);
+    // Between two tables: by the bounds of the one that starts before.
+    lookUp(view, absent, absent.length, 1000, found);
+    assertEquals(found.sequence, 0);
+    assertEquals(files.counts.open, 1);
+    assertEquals(context.counters.bloomChecks, 1);
+  }
+});
+
+test("a level that cannot hold anything newer is not asked, nor a table of it", () => {
+  const context = newContext(newFiles());
+  const at = (sequence: number): Layer => ({
+    entries: [put("k", sequence)],
+    ranges: [],
+  });
+  const [young, older, newer] = tablesOf([at(20), at(10), at(30)], context);
+  const found = new Found();
+  const key = toBytes("k");
+  const up = (levels: Table[][]) => {
+    context.counters.bloomChecks = 0;
+    const view = { memtables: [], version: new Version(levels) };
+    lookUp(view, key, 1, 1000, found);
+    return [found.sequence, context.counters.bloomChecks];
+  };
+  assertEquals(up([[young], [older]]), [20, 1]);
+  assertEquals(up([[young], [], [older], [newer]]), [30, 2]);
+  assertEquals(up([[older], [young], [newer]]), [30, 3]);
+});
+
 test("a view keeps its memtables and tables until it is let go", () => {
   class CountingPool extends ArenaPool {
     given = 0;
@@ -206,13 +249,15 @@ test("a view keeps its memtables and tables until it is let go", () => {
   assertEquals([pool.given, removed], [1, 1]);
 });
 
-test("tables are ordered by their newest sequence, whatever level they are in", () => {
-  const layers: Layer[] = [3, 1, 2].map((n) => ({
-    entries: [put("k", 10 * n)],
-    ranges: [],
-  }));
-  const [a, b, c] = tablesOf(layers);
-  const version = new Version([[a], [b, c]]);
-  assertEquals(version.tables.map((table) => table.meta.newest), [30, 20, 10]);
-  assert(version.levels[1][0] === c && version.levels[1][1] === b);
+test("level 0 is ordered by newest sequences, every other level by keys, and all tables by newest sequences", () => {
+  const layers: Layer[] = [["k", 1], ["k", 3], ["b", 4], ["a", 2]].map((
+    [key, n],
+  ) => ({ entries: [put(String(key), 10 * Number(n))], ranges: [] }));
+  const [a, b, c, d] = tablesOf(layers);
+  const version = new Version([[a, b], [c, d]]);
+  const newest = (tables: readonly Table[]) => tables.map((t) => t.meta.newest);
+  assertEquals(newest(version.tables), [40, 30, 20, 10]);
+  assertEquals(version.levels.map(newest), [[30, 10], [20, 40]]);
+  assertEquals(version.newest, [30, 40]);
+  assertEquals(version.metas, [[b.meta, a.meta], [d.meta, c.meta]]);
 });

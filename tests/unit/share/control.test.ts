@@ -78,7 +78,7 @@ test("the state and the uses of arenas do not touch each other, nor leases and c
   const owner = newBlock();
   const { words, uses } = owner;
   for (let i = 0; i < ARENAS; i++) words[uses + i] = 1000 + i;
-  const lease = owner.claimLease();
+  const lease = owner.claimLease(7);
   const cell = owner.claimCell(lease.token, () => 77);
   owner.publish({
     manifest: 1,
@@ -95,7 +95,7 @@ test("the state and the uses of arenas do not touch each other, nor leases and c
 
 test("a cell that is claimed while the owner looks at cells reads its sequence again", () => {
   const block = newBlock();
-  const { token } = block.claimLease();
+  const { token } = block.claimLease(7);
   let published = 10;
   let reads = 0;
   const { sequence } = block.claimCell(token, () => {
@@ -114,8 +114,8 @@ test("a cell that is claimed while the owner looks at cells reads its sequence a
 
 test("a cell is given back once, and by its own lease only", () => {
   const block = newBlock();
-  const one = block.claimLease();
-  const other = block.claimLease();
+  const one = block.claimLease(7);
+  const other = block.claimLease(7);
   assert(one.token !== other.token);
   const { word } = block.claimCell(one.token, () => 5);
   block.freeCell(word, other.token);
@@ -132,11 +132,11 @@ test("a cell is given back once, and by its own lease only", () => {
 
 test("a sequence that cannot be read leaves no cell claimed", () => {
   const block = newBlock();
-  const { token } = block.claimLease();
+  const { token } = block.claimLease(7);
   throwsWith("BUSY", () => {
     block.claimCell(token, () => {
       // Any error does; this one is at hand.
-      for (;;) block.claimLease();
+      for (;;) block.claimLease(7);
     });
   });
   assertEquals(block.cellCount, 0);
@@ -145,8 +145,8 @@ test("a sequence that cannot be read leaves no cell claimed", () => {
 
 test("the end of a lease frees its cells and no others", () => {
   const block = newBlock();
-  const one = block.claimLease();
-  const other = block.claimLease();
+  const one = block.claimLease(7);
+  const other = block.claimLease(7);
   for (let i = 1; i <= 6; i++) {
     block.claimCell((i % 2 === 0 ? one : other).token, () => i);
   }
@@ -157,7 +157,7 @@ test("the end of a lease frees its cells and no others", () => {
   assert(block.isLeased(other));
   assertEquals(block.readCells().sort(), [1, 3, 5]);
   assertEquals(block.cellCount, 3);
-  const next = block.claimLease();
+  const next = block.claimLease(7);
   assertEquals(next.word, one.word);
   assert(next.token !== one.token);
   assert(!block.isLeased(one));
@@ -165,9 +165,9 @@ test("the end of a lease frees its cells and no others", () => {
 
 test("leases are listed with their counters", () => {
   const block = newBlock();
-  const lease = block.claimLease();
+  const lease = block.claimLease(7);
   block.words[lease.word + 1] = 42;
-  assertEquals(block.listLeases(), [{ lease, counter: 42 }]);
+  assertEquals(block.listLeases(), [{ lease, counter: 42, holder: 7 }]);
   block.endLease(lease);
   assertEquals(block.listLeases(), []);
 });

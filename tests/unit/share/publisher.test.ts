@@ -1,5 +1,6 @@
 /** What the owner shows its readers: up to which write, and for how long they may be silent. */
 import { test } from "node:test";
+import { BlockCache } from "../../../lib/cache/block_cache.ts";
 import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
 import { ControlBlock } from "../../../lib/share/control.ts";
 import { Publisher } from "../../../lib/share/publisher.ts";
@@ -20,7 +21,8 @@ function make(memtables: readonly Memtable[], pool: ArenaPool): Made {
     pool,
     memtables,
     maxFrozenMemtables: 2,
-    blockCacheSize: 0,
+    cache: new BlockCache(0),
+    tableMemoryBytes: 1 << 20,
     leaseSeconds: 1,
   });
   const { control, memtablesMax, arenas } = publisher.handle;
@@ -130,8 +132,8 @@ test("all arenas of the set are used before a hidden one", () => {
 
 test("a lease ends after twelve checks without a sign of life", () => {
   const { publisher, control } = withOne();
-  const silent = control.claimLease();
-  const lively = control.claimLease();
+  const silent = control.claimLease(0);
+  const lively = control.claimLease(0);
   control.claimCell(silent.token, () => 1);
   control.claimCell(lively.token, () => 2);
   for (let check = 0; check < 12; check++) {

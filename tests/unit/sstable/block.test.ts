@@ -1,7 +1,11 @@
 /** Blocks: builder and reader against a sorted list, at every width of offsets. */
 import { test } from "node:test";
 import { VarveError } from "../../../lib/errors.ts";
-import { Block, BlockEntry } from "../../../lib/sstable/block.ts";
+import {
+  type Block,
+  BlockEntry,
+  openBlock,
+} from "../../../lib/sstable/block.ts";
 import { BlockBuilder } from "../../../lib/sstable/block_builder.ts";
 import { WIDE_OFFSETS } from "../../../lib/sstable/format.ts";
 import { getU32 } from "../../../lib/encoding/fixed.ts";
@@ -68,7 +72,7 @@ function build(
 }
 
 function open({ bytes, start, length }: Built): Block {
-  return new Block(bytes, start, length, "/db/t", 0);
+  return openBlock(bytes, start, length, "/db/t", 0);
 }
 
 /** What `find` must say. */
@@ -286,7 +290,7 @@ test("size and saving guide the writer: no more than the block takes, by little"
 test("bytes that are no block are refused", () => {
   for (const length of [0, 1, 4, 5]) {
     assertThrows(
-      () => new Block(new Uint8Array(20), 3, length, "/db/t", 99),
+      () => openBlock(new Uint8Array(20), 3, length, "/db/t", 99),
       VarveError,
       "/db/t is damaged at offset 99",
     );

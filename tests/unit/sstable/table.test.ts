@@ -486,7 +486,7 @@ test("close() forgets what was read, so that a later read sees the file anew", (
   lookUpIn(table, "a", 9);
   assertGreater(context.cache.bytes, 0);
   table.close();
-  assertEquals(context.cache.bytes, 0);
+  assertEquals(context.memory.bytes, 0);
   assertEquals(lookUpIn(table, "a", 9).value, toBytes("one"));
 });
 

@@ -5,6 +5,7 @@
  */
 import { BlockCache } from "../../../lib/cache/block_cache.ts";
 import { OpenFiles } from "../../../lib/cache/open_files.ts";
+import { TableMemory } from "../../../lib/cache/table_memory.ts";
 import { type EntryKind, Found, PUT, TOMBSTONE } from "../../../lib/cursor.ts";
 import { hashKey, keyHash } from "../../../lib/encoding/hash.ts";
 import type { Fragment } from "../../../lib/memtable/range_tombstones.ts";
@@ -129,10 +130,12 @@ export function newContext(
   files: MemoryFileSystem,
   cacheBytes = 1 << 20,
   openFilesMax = 16,
+  memoryBytes = 1 << 20,
 ): TableContext {
   return {
     files,
     cache: new BlockCache(cacheBytes),
+    memory: new TableMemory(memoryBytes),
     openFiles: new OpenFiles(openFilesMax),
     counters: new ReadCounters(),
   };

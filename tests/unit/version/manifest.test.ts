@@ -12,6 +12,7 @@ import { assert, assertEquals, assertGreater } from "../../assert.ts";
 import { filled } from "../../engine/support/bytes.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { throwsWith } from "../../engine/support/errors.ts";
+import { toBytes } from "../support/entries.ts";
 import { metaOf } from "../support/metas.ts";
 import { newFiles } from "../support/tables.ts";
 
@@ -218,6 +219,25 @@ test("a manifest of thousands of edits, torn, is read in time", LONG, () => {
   assertEquals(state.tables.size, 2999);
   assertGreater(tornBytes, 0);
   assert(bytes.length > 50_000);
+});
+
+test("tables of a level that overlap are damage, but not in level 0, and not for a while", () => {
+  const table = (number: number, level: number, key: string) => ({
+    level,
+    table: metaOf({ number, smallest: toBytes(key), largest: toBytes("m") }),
+  });
+  const [a, b] = [table(3, 1, "a"), table(4, 1, "b")];
+  const { files } = make([{ addTables: [a] }, { addTables: [b] }]);
+  const error = throwsWith("CORRUPTION", () => read(files));
+  assert(error.message.includes("overlap"), error.message);
+  const later = make([
+    { addTables: [a] },
+    { addTables: [b] },
+    { removeTables: [3] },
+  ]);
+  assertEquals([...read(later.files).state.tables.keys()], [4]);
+  const young = make([{ addTables: [table(3, 0, "a"), table(4, 0, "b")] }]);
+  assertEquals(read(young.files).state.tables.size, 2);
 });
 
 test("a follower knows what was committed, in one step or in many", () => {

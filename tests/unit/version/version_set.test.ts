@@ -15,7 +15,7 @@ import {
   assertLess,
 } from "../../assert.ts";
 import { throwsWith } from "../../engine/support/errors.ts";
-import { put } from "../support/entries.ts";
+import { put, toBytes } from "../support/entries.ts";
 import { metaOf } from "../support/metas.ts";
 import {
   lookUpIn,
@@ -209,6 +209,72 @@ for (const [operation, part] of STEPS) {
 test("an edit that does not fit is refused", () => {
   const { versions } = make();
   throwsWith("CORRUPTION", () => versions.commit({ removeTables: [77] }));
+});
+
+test("a table that changes its level is the same reader, and its file stays", () => {
+  const made = make();
+  const { files, versions } = made;
+  const table = newTable(made);
+  versions.commit({ addTables: [{ level: 0, table }] });
+  const [reader] = versions.current.tables;
+  versions.commit({
+    removeTables: [table.number],
+    addTables: [{ level: 3, table }],
+  });
+  assertEquals(versions.current.levels.map((level) => level.length), [
+    0,
+    0,
+    0,
+    1,
+  ]);
+  assert(versions.current.tables[0] === reader);
+  assertExists(files.stat(tablePath(table.number)));
+  assertEquals(stateIn(files).tables.get(table.number)?.level, 3);
+  // Later it goes as any other.
+  versions.commit({ removeTables: [table.number] });
+  assertEquals(files.stat(tablePath(table.number)), undefined);
+});
+
+test("an edit that makes tables of a level overlap is refused, and nothing is written or changed", () => {
+  const made = make();
+  const { files, versions } = made;
+  const meta = (smallest: string, largest: string) =>
+    metaOf({
+      number: versions.newFileNumber(),
+      smallest: toBytes(smallest),
+      largest: toBytes(largest),
+    });
+  const [a, b, c] = [meta("a", "f"), meta("e", "k"), meta("g", "k")];
+  versions.commit({ addTables: [{ level: 2, table: a }] });
+  const before = versions.current;
+  files.resetCounts();
+  const overlapping = { addTables: [{ level: 2, table: b }] };
+  throwsWith("CORRUPTION", () => versions.commit(overlapping));
+  assertEquals([files.counts.write, files.counts.sync], [0, 0]);
+  assert(versions.current === before);
+  // Elsewhere they may overlap, and with the other gone it fits.
+  versions.commit({ addTables: [{ level: 0, table: b }] });
+  versions.commit({ addTables: [{ level: 2, table: c }] });
+  versions.commit({
+    removeTables: [a.number, b.number, c.number],
+    addTables: [{ level: 2, table: b }],
+  });
+  assertEquals(numbers(versions), [b.number]);
+});
+
+test("an edit that does not fit is refused before it is written", () => {
+  const { files, versions } = make();
+  files.resetCounts();
+  throwsWith("CORRUPTION", () => versions.commit({ removeTables: [77] }));
+  assertEquals([files.counts.write, files.counts.sync], [0, 0]);
+  versions.commit({ lastSequence: 3 });
+  assertEquals(stateIn(files).lastSequence, 3);
+});
+
+test("file numbers can be reserved in a row", () => {
+  const { versions } = make();
+  const first = versions.reserveFileNumbers(5);
+  assertEquals(versions.newFileNumber(), first + 5);
 });
 
 test("a fresh manifest takes the old one's place when that has outgrown it", () => {

@@ -1,10 +1,14 @@
 /** Group commit: who shares a write, who shares a sync, and what a failure does. */
 import { test } from "node:test";
 import { VarveError } from "../../../lib/errors.ts";
-import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
+import {
+  type MemoryFileSystem,
+  memoryRuntime,
+} from "../../../lib/runtime/memory.ts";
 import type { LogWriter } from "../../../lib/wal/writer.ts";
 import { CommitQueue } from "../../../lib/write/commit_queue.ts";
 import { Health } from "../../../lib/write/health.ts";
+import { Turns } from "../../../lib/write/turns.ts";
 import {
   assert,
   assertEquals,
@@ -24,6 +28,8 @@ class Bench {
   /** What happened, in its order. */
   readonly events: string[] = [];
   sequence = BEFORE;
+  /** Milliseconds of the clock. */
+  now = 0;
   #endings: (() => void)[] = [];
 
   constructor() {
@@ -32,6 +38,7 @@ class Bench {
     this.queue = new CommitQueue(
       this.health,
       this.log,
+      new Turns(memoryRuntime(this.files, { clock: () => this.now })),
       () => this.events.push("after sync"),
     );
     this.files.syncDelay = () =>
@@ -320,4 +327,16 @@ test("idle() resolves when no sync is under way and nobody waits for one", async
   await bench.endSync();
   await idle;
   assert(!bench.queue.isSyncing);
+});
+
+test("a writer that is woken by microtasks only waits for the event loop now and then", async () => {
+  const bench = new Bench();
+  let isLoopAlive = false;
+  setTimeout(() => isLoopAlive = true, 0);
+  for (let i = 0; i < 100_000 && !isLoopAlive; i++) {
+    bench.now += 0.001; // Time passes as slowly as a fast writer writes.
+    await bench.write(`${i}`, "buffered");
+  }
+  assert(isLoopAlive, "the timer never ran");
+  assert(bench.sequence - BEFORE > 1000, "the loop had turns too often");
 });

@@ -1,0 +1,81 @@
+/**
+ * The memory that the tables of one thread share beside the block cache: what
+ * bounds their filters, indexes and range tombstones, and buffers to read
+ * blocks into.
+ *
+ * Whoever's part was not used since it was last looked at is dropped first
+ * (CLOCK), and reads it again when it is needed.
+ *
+ * @module
+ */
+import { EMPTY } from "../encoding/bytes.ts";
+
+/** Something whose part in memory can be dropped behind its back. */
+export interface PartOwner {
+  /** Whether the part was used; cleared by whoever looks. */
+  wasUsed: boolean;
+  /** Drops the part; the next use reads it again. */
+  dropPart(): void;
+}
+
+/** Larger buffers are not kept. */
+const KEPT_BUFFER_BYTES = 1024 * 1024;
+
+/** The private memory of the tables of one database, on one thread. */
+export class TableMemory {
+  /** Bytes allowed for the parts; a single one may be larger. */
+  readonly bytesMax: number;
+  /** Bytes of the parts held. */
+  bytes = 0;
+  private readonly parts = new Map<PartOwner, number>();
+  private first: Uint8Array = EMPTY;
+  private second: Uint8Array = EMPTY;
+
+  /** Holds parts of `bytesMax` bytes together. */
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  /** Notes that `owner` read its part; drops those of others if they are too much. */
+  add(owner: PartOwner, bytes: number): void {
+    this.remove(owner);
+    for (const [other, held] of this.parts) {
+      if (this.bytes + bytes <= this.bytesMax) break;
+      if (other.wasUsed) {
+        // Once more round: to the end of the order, where this loop ends.
+        other.wasUsed = false;
+        this.parts.delete(other);
+        this.parts.set(other, held);
+      } else {
+        this.remove(other);
+        other.dropPart();
+      }
+    }
+    this.parts.set(owner, bytes);
+    this.bytes += bytes;
+  }
+
+  /** Notes that `owner` dropped its part. */
+  remove(owner: PartOwner): void {
+    this.bytes -= this.parts.get(owner) ?? 0;
+    this.parts.delete(owner);
+  }
+
+  /**
+   * A buffer of at least `length` bytes, good until the next call but one: it
+   * is not the one that `held` is, which may still be used.
+   */
+  buffer(length: number, held: Uint8Array): Uint8Array {
+    if (length > KEPT_BUFFER_BYTES) return new Uint8Array(length);
+    if (held !== this.first || this.first.length === 0) {
+      if (this.first.length < length) this.first = roomFor(length);
+      return this.first;
+    }
+    if (this.second.length < length) this.second = roomFor(length);
+    return this.second;
+  }
+}
+
+function roomFor(length: number): Uint8Array {
+  return new Uint8Array(Math.ceil(length / 4096) * 4096);
+}

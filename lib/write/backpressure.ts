@@ -1,0 +1,202 @@
+/**
+ * Slows writes down before it has to stop them.
+ *
+ * Two things must catch up with writers: flushes, or memory runs out, and
+ * compactions, or reads become slow. As either falls behind, writes are
+ * allowed fewer and fewer bytes a second, by delaying acknowledgements; at
+ * the end of the scale they wait until it has caught up. So a writer that
+ * awaits is only delayed. One that does not is refused with `BUSY` when what
+ * waits for its flush has passed a bound.
+ *
+ * Invariants:
+ * - A write that was accepted is acknowledged sooner or later, also if
+ *   flushes or compactions fail.
+ * - Without pressure a write pays for one comparison.
+ *
+ * @module
+ */
+import type { Maintenance } from "../compaction/maintenance.ts";
+import { VarveError } from "../errors.ts";
+import type { ResolvedOptions } from "../options.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { StallEvent } from "../types.ts";
+
+/** Bytes a second that are allowed where compaction begins to fall behind. */
+const RATE_MOST = 64 * 1024 * 1024;
+/** Bytes a second that are always allowed. */
+const RATE_LEAST = 512 * 1024;
+/** Bytes a second that a flush is taken to write before any was measured. */
+const FLUSH_RATE = 32 * 1024 * 1024;
+/** Milliseconds of delay that are gathered before anybody waits: timers are no finer. */
+const DELAY_LEAST = 1;
+/** Milliseconds for which a writer may make up for time in which it wrote nothing. */
+const BURST = 10;
+/** Bytes that may always wait for their flush, however small the write buffer. */
+const BACKLOG_LEAST = 8 * 1024 * 1024;
+
+/** What exerts pressure. */
+export interface PressureSource {
+  /** The runtime. */
+  readonly runtime: Runtime;
+  /** The options. */
+  readonly options: ResolvedOptions;
+  /** Flushes and compactions. */
+  readonly maintenance: Maintenance;
+  /** Memtables that wait for their flush. */
+  readonly frozen: readonly unknown[];
+  /** Bytes of them. */
+  readonly frozenBytes: number;
+  /** The memtable that is being filled. */
+  readonly activeMemtable: { readonly bytes: number };
+  /** Tells the program what happened. */
+  tell(event: StallEvent): void;
+}
+
+/** The backpressure of one tree. */
+export class Backpressure {
+  /** Writes whose acknowledgement was delayed. */
+  count = 0;
+  /** Seconds in which any waited. */
+  seconds = 0;
+  /** Writes refused. */
+  refused = 0;
+  /** Whether acknowledgements have to go through {@linkcode Backpressure.delay}. */
+  isOn = false;
+  private readonly source: PressureSource;
+  private pressure = 0;
+  /** Until when what was written is paid for, on the monotonic clock. */
+  private paidUntil = 0;
+  private delayed:
+    | { readonly acknowledged: Promise<void>; readonly promise: Promise<void> }
+    | undefined;
+  private waiting = 0;
+  private waitingSince = 0;
+  private episode:
+    | { readonly reason: StallEvent["reason"]; start: number }
+    | undefined;
+
+  /** No pressure yet. */
+  constructor(source: PressureSource) {
+    this.source = source;
+  }
+
+  /** Memtables or tables have changed. */
+  update(): void {
+    const { maintenance, frozen, options } = this.source;
+    this.pressure = maintenance.pressure();
+    this.isOn = this.pressure > 0 ||
+      frozen.length >= options.maxFrozenMemtables;
+    if (!this.isOn) this.episodeEnds();
+  }
+
+  /** Bytes that may wait for their flush. */
+  private get backlogMost(): number {
+    const { maxFrozenMemtables, writeBufferSize } = this.source.options;
+    return Math.max(BACKLOG_LEAST, 2 * maxFrozenMemtables * writeBufferSize);
+  }
+
+  /** Whether so much waits for its flush that no memtable may be frozen. */
+  get isFull(): boolean {
+    return this.source.frozenBytes >= this.backlogMost;
+  }
+
+  /** Why a write that needs a memtable frozen is refused, if so. */
+  refusal(): VarveError | undefined {
+    if (!this.isFull) return undefined;
+    const { maintenance, frozenBytes } = this.source;
+    maintenance.scheduleFlush();
+    this.refused++;
+    if (maintenance.flushError !== undefined) {
+      return new VarveError(
+        "IO",
+        `${frozenBytes} bytes wait for a flush, and flushing fails`,
+        { cause: maintenance.flushError },
+      );
+    }
+    return new VarveError(
+      "BUSY",
+      `${frozenBytes} bytes wait for a flush, ${this.backlogMost} may; await the writes`,
+    );
+  }
+
+  /** Delays an acknowledgement of `bytes` bytes as long as is due. */
+  delay(acknowledged: Promise<void>, bytes: number): Promise<void> {
+    const { frozen, options } = this.source;
+    const isStopped = frozen.length > options.maxFrozenMemtables ||
+      this.pressure >= 1;
+    const isDue = this.charge(bytes) > DELAY_LEAST;
+    if (!isStopped && !isDue) return acknowledged;
+    this.count++;
+    if (this.delayed?.acknowledged !== acknowledged) {
+      acknowledged.catch(() => {}); // It is returned below, but may fail before.
+      const promise = this.wait().then(() => acknowledged);
+      this.delayed = { acknowledged, promise };
+    }
+    return this.delayed.promise;
+  }
+
+  /** Adds bytes to what is to be paid for; returns for how many milliseconds they are not. */
+  private charge(bytes: number): number {
+    const now = this.source.runtime.monotonicClock();
+    const from = Math.max(this.paidUntil, now - BURST);
+    this.paidUntil = from + bytes * 1000 / this.rate();
+    return this.paidUntil - now;
+  }
+
+  /** Bytes a second that are allowed now. */
+  private rate(): number {
+    const { frozen, options, activeMemtable, maintenance } = this.source;
+    const calm = (1 - Math.min(1, this.pressure)) ** 2;
+    const byCompaction = this.pressure > 0 ? RATE_MOST * calm : Infinity;
+    const { bytesRead, seconds } = maintenance.flushes;
+    const flushed = seconds > 0 ? bytesRead / seconds : FLUSH_RATE;
+    const fill = frozen.length - options.maxFrozenMemtables +
+      activeMemtable.bytes / options.writeBufferSize;
+    const byFlush = fill > 0
+      ? 1.5 * flushed * (1 - Math.min(1, fill))
+      : Infinity;
+    return RATE_LEAST + Math.min(byCompaction, byFlush);
+  }
+
+  private async wait(): Promise<void> {
+    this.waitBegins();
+    try {
+      const { maintenance, options, runtime, frozen } = this.source;
+      if (frozen.length > options.maxFrozenMemtables) {
+        await maintenance.frozenAtMost(options.maxFrozenMemtables);
+      } else if (this.pressure >= 1) await maintenance.relief();
+      const rest = this.paidUntil - runtime.monotonicClock();
+      if (rest > DELAY_LEAST) await runtime.sleep(rest);
+    } catch {
+      // The writes are in the log: their acknowledgement says how it went.
+    } finally {
+      this.waitEnds();
+    }
+  }
+
+  private waitBegins(): void {
+    const { runtime, frozen, options } = this.source;
+    const now = runtime.monotonicClock();
+    if (this.waiting++ === 0) this.waitingSince = now;
+    if (this.episode !== undefined) return;
+    const isFlush = frozen.length >= options.maxFrozenMemtables;
+    const reason = isFlush ? "flush" : "compaction";
+    this.episode = { reason, start: now };
+    this.source.tell({ type: "stall", begins: true, reason, seconds: 0 });
+  }
+
+  private waitEnds(): void {
+    if (--this.waiting > 0) return;
+    const now = this.source.runtime.monotonicClock();
+    this.seconds += (now - this.waitingSince) / 1000;
+  }
+
+  private episodeEnds(): void {
+    if (this.episode === undefined) return;
+    const { reason, start } = this.episode;
+    const now = this.source.runtime.monotonicClock();
+    const seconds = (now - start) / 1000;
+    this.episode = undefined;
+    this.source.tell({ type: "stall", begins: false, reason, seconds });
+  }
+}

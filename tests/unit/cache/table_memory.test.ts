@@ -1,0 +1,131 @@
+/** The bound on what tables keep in memory beside the block cache. */
+import { test } from "node:test";
+import {
+  type PartOwner,
+  TableMemory,
+} from "../../../lib/cache/table_memory.ts";
+import { TableCursor } from "../../../lib/sstable/cursor.ts";
+import type { Table } from "../../../lib/sstable/table.ts";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLessOrEqual,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "../../assert.ts";
+import { entryAt, put } from "../support/entries.ts";
+import { fragmentsOf } from "../support/ranges.ts";
+import {
+  lookUpIn,
+  newContext,
+  newFiles,
+  openTable,
+  tablePath,
+  writeTable,
+} from "../support/tables.ts";
+
+class Owner implements PartOwner {
+  wasUsed = false;
+  hasPart = false;
+  private readonly memory: TableMemory;
+
+  constructor(memory: TableMemory) {
+    this.memory = memory;
+  }
+
+  use(bytes: number): void {
+    this.wasUsed = true;
+    if (this.hasPart) return;
+    this.hasPart = true;
+    this.memory.add(this, bytes);
+  }
+
+  dropPart(): void {
+    this.hasPart = false;
+  }
+}
+
+function owners(memory: TableMemory, count: number): Owner[] {
+  return Array.from({ length: count }, () => new Owner(memory));
+}
+
+test("what was not used lately is dropped first", () => {
+  const memory = new TableMemory(40);
+  const all = owners(memory, 6);
+  for (const owner of all.slice(0, 4)) owner.use(10);
+  assertEquals(memory.bytes, 40);
+  for (const owner of all) owner.wasUsed = false;
+  all[0].wasUsed = true;
+  all[4].use(10);
+  all[5].use(10);
+  assertEquals(all.map(({ hasPart }) => hasPart), [
+    true,
+    false,
+    false,
+    true,
+    true,
+    true,
+  ]);
+  assertEquals(memory.bytes, 40);
+});
+
+test("when all were used lately one goes all the same; a part larger than all is kept alone", () => {
+  const memory = new TableMemory(30);
+  const all = owners(memory, 5);
+  for (const owner of all.slice(0, 4)) owner.use(10);
+  assertEquals(all.filter(({ hasPart }) => hasPart).length, 3);
+  assert(all[3].hasPart);
+  all[4].use(100);
+  assertEquals(all.map(({ hasPart }) => hasPart).indexOf(true), 4);
+  assertEquals(memory.bytes, 100);
+  memory.remove(all[4]);
+  memory.remove(all[4]);
+  assertEquals(memory.bytes, 0);
+});
+
+test("a buffer is used again, but not the one that is still held", () => {
+  const memory = new TableMemory(1);
+  const first = memory.buffer(5000, new Uint8Array(1));
+  assertGreater(first.length, 4999);
+  assertStrictEquals(memory.buffer(10, new Uint8Array(1)), first);
+  const second = memory.buffer(10, first);
+  assertNotStrictEquals(second, first);
+  assertStrictEquals(memory.buffer(10, second), first);
+  assertStrictEquals(memory.buffer(10, first), second);
+  assertEquals(memory.buffer(1 << 21, first).length, 1 << 21);
+  assertStrictEquals(memory.buffer(10, second), first);
+});
+
+test("many tables are read with little memory, cursors in the middle of them included", () => {
+  const files = newFiles();
+  const context = newContext(files, 64 * 1024, 16, 3000);
+  const tables: Table[] = [];
+  for (let number = 1; number <= 20; number++) {
+    const entries = Array.from(
+      { length: 60 },
+      (_, i) => put(`${i + 10}`, number, `table ${number} ${"x".repeat(50)}`),
+    );
+    const ranges = fragmentsOf([{ start: "a", end: "b", sequence: number }]);
+    const meta = writeTable(files, number, entries, ranges);
+    assert(meta !== undefined);
+    tables.push(openTable({ files, path: tablePath(number), meta }, context));
+  }
+  const cursors = tables.map((table) => new TableCursor(table, false));
+  for (const cursor of cursors) cursor.seekToFirst();
+  for (let i = 0; i < 60; i++) {
+    for (const [n, cursor] of cursors.entries()) {
+      assertEquals(entryAt(cursor).key, `${i + 10}`);
+      assertEquals(cursor.sequence, n + 1);
+      cursor.next();
+    }
+    for (const [n, table] of tables.entries()) {
+      assertEquals(lookUpIn(table, `${i + 10}`, 100).sequence, n + 1);
+      assertEquals(table.fragments().length, 1);
+      assertLessOrEqual(context.memory.bytes, 3000);
+    }
+  }
+  assertGreater(context.memory.bytes, 0);
+  for (const table of tables) table.close();
+  assertEquals(context.memory.bytes, 0);
+});
