@@ -6,14 +6,8 @@
 import { Found } from "./cursor.ts";
 import { VarveError } from "./errors.ts";
 import { type Pin, type ReadSource, type Rows, rowsOf } from "./read/source.ts";
-import {
-  findValue,
-  hasValue,
-  releaseView,
-  retainView,
-  type View,
-} from "./read/view.ts";
-import type { Bounds, RowParts, VisibleRows } from "./read/visible.ts";
+import { findValue, hasValue, releaseView, retainView } from "./read/view.ts";
+import type { Bounds } from "./read/visible.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { Tree } from "./write/tree.ts";
 
@@ -65,7 +59,8 @@ export class TreeSource implements ReadSource {
     try {
       const sequence = pin === undefined ? tree.lastSequence : pin.sequence;
       const rows = rowsOf(view, bounds, sequence, reverse, tree.results);
-      return new RetainedRows(rows, view);
+      rows.onClose = () => releaseView(view);
+      return rows;
     } catch (error) {
       releaseView(view);
       throw error;
@@ -78,37 +73,5 @@ export class TreeSource implements ReadSource {
 
   unpin(pin: Pin): void {
     this.tree.dropSnapshot(pin.sequence);
-  }
-}
-
-/** Rows of a view that is kept until they are closed. */
-class RetainedRows implements Rows {
-  private readonly inner: VisibleRows;
-  private readonly view: View;
-
-  constructor(inner: VisibleRows, view: View) {
-    this.inner = inner;
-    this.view = view;
-  }
-
-  get key(): Uint8Array | undefined {
-    return this.inner.key;
-  }
-
-  get value(): Uint8Array | undefined {
-    return this.inner.value;
-  }
-
-  want(parts: RowParts): void {
-    this.inner.want(parts);
-  }
-
-  next(): boolean {
-    return this.inner.next();
-  }
-
-  close(): void {
-    this.inner.close();
-    releaseView(this.view);
   }
 }

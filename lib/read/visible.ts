@@ -12,6 +12,7 @@ import { compareRanges, copyInto, keySuccessor } from "../encoding/bytes.ts";
 import type { Results } from "../runtime/results.ts";
 import type { MergingCursor } from "./merging_cursor.ts";
 import type { RangeCover } from "./range_cover.ts";
+import type { Rows } from "./source.ts";
 
 /** Which halves of a row are wanted. */
 export type RowParts = "entries" | "keys" | "values";
@@ -53,7 +54,7 @@ export class Place {
 }
 
 /** The visible rows of a merge, in its direction. */
-export class VisibleRows {
+export class VisibleRows implements Rows {
   /** The row's key; undefined while only values are wanted. */
   key: Uint8Array | undefined;
   /** The row's value; undefined while only keys are wanted. */
@@ -62,6 +63,8 @@ export class VisibleRows {
   isPaused = false;
   /** The most entries that one call of {@linkcode next} passes in search of a row; 0 for no bound. */
   budget = 0;
+  /** Called by {@linkcode close}. */
+  onClose: (() => void) | undefined;
   private left = 0;
   private readonly merge: MergingCursor;
   private readonly cover: RangeCover;
@@ -112,6 +115,7 @@ export class VisibleRows {
   /** Lets go of the sources. */
   close(): void {
     this.merge.close();
+    this.onClose?.();
   }
 
   /** Notes where the walk stands after a row, or after a pause. */
