@@ -24,7 +24,7 @@ import type { StallEvent } from "../types.ts";
 /** Bytes a second that are allowed where compaction begins to fall behind. */
 const RATE_MOST = 64 * 1024 * 1024;
 /** Bytes a second that are always allowed. */
-const RATE_LEAST = 512 * 1024;
+const RATE_LEAST = 1024 * 1024;
 /** Bytes a second that a flush is taken to write before any was measured. */
 const FLUSH_RATE = 32 * 1024 * 1024;
 /** Milliseconds of delay that are gathered before anybody waits: timers are no finer. */
@@ -124,8 +124,8 @@ export class Backpressure {
     const { frozen, options } = this.source;
     const isStopped = frozen.length > options.maxFrozenMemtables ||
       this.pressure >= 1;
-    const isDue = this.charge(bytes) > DELAY_LEAST;
-    if (!isStopped && !isDue) return acknowledged;
+    // What waits for a flush or a compaction anyhow has paid with that.
+    if (!isStopped && this.charge(bytes) <= DELAY_LEAST) return acknowledged;
     this.count++;
     if (this.delayed?.acknowledged !== acknowledged) {
       acknowledged.catch(() => {}); // It is returned below, but may fail before.
