@@ -182,7 +182,9 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
    *
    * @param key At most 64 KiB; may be empty.
    * @param value At most 256 MiB; may be empty.
-   * @returns The acknowledgement.
+   * @returns The acknowledgement. It comes later when flushes or compactions
+   * have fallen behind. A write that is refused, with `BUSY` if too much waits
+   * for a flush, was not applied.
    */
   put(key: Input<K>, value: Input<V>, options?: WriteOptions): Promise<void> {
     return this.#write(() => {

@@ -15,8 +15,8 @@ export interface CompactionOptions {
    * Where flushes and compactions run. Default `"worker"`: on a thread of
    * their own; where none can be started, inline, and `stats()` says so.
    * `"inline"`: on the program's thread, in slices between its own work.
-   * `"off"`: full memtables are still flushed, inline; only the explicit calls
-   * compact.
+   * `"off"`: as `"inline"`; full memtables are still flushed, but only the
+   * explicit calls compact.
    */
   readonly background?: "worker" | "inline" | "off";
   /** Tables of like size that make a minor compaction. Default 4; 2 .. 64. */
@@ -57,7 +57,7 @@ export interface Options<K = Uint8Array, V = Uint8Array> extends Codecs<K, V> {
   readonly errorIfExists?: boolean;
   /** Bytes of arena of one memtable. Default 32 MiB; 128 .. 1 GiB. */
   readonly writeBufferSize?: number;
-  /** Frozen memtables past which writes wait. Default 2; 1 .. 16. */
+  /** Frozen memtables past which acknowledgements wait; a writer that does not await is refused with `BUSY` past twice as many. Default 2; 1 .. 16. */
   readonly maxFrozenMemtables?: number;
   /** Bytes that a data block aims at. Default 4096; 256 .. 1 MiB. */
   readonly blockSize?: number;

@@ -88,7 +88,7 @@ export interface JobStats {
   readonly bytesRead: number;
   /** Bytes of tables written. */
   readonly bytesWritten: number;
-  /** Seconds spent working, pauses between slices left out. */
+  /** Seconds spent working, on whichever thread, pauses left out. */
   readonly seconds: number;
 }
 
@@ -142,7 +142,7 @@ export interface Stats {
     readonly bytes: number;
     /** Bytes allowed: `blockCacheSize`, or less where the runtime does not have so much for one buffer. */
     readonly capacity: number;
-    /** Bytes of filters, indexes and range tombstones held beside it: up to 64 MiB, or `blockCacheSize` if that is more. */
+    /** Bytes of filters, indexes and range tombstones held beside it: up to 256 MiB, or `blockCacheSize` if that is more. Reader threads have their own. */
     readonly indexBytes: number;
   };
   /** The filters of tables. */

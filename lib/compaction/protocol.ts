@@ -3,8 +3,9 @@
  *
  * ```
  * owner                      worker
- *   run(id, task)   ------>
  *                   <------  ready               once, before anything else
+ *   open(mail)      ------>                      once, before any run
+ *   run(id, task)   ------>
  *   abort(id)       ------>
  *                   <------  done(id, result)    one of the two for each run,
  *                   <------  failed(id, error)   aborted or not
