@@ -22,6 +22,7 @@ import { SharedMemtable } from "../memtable/shared_memtable.ts";
 import type { Pin, ReadSource, Rows } from "../read/source.ts";
 import { findValue, hasValue, type View } from "../read/view.ts";
 import type { Bounds } from "../read/visible.ts";
+import { READS_MAY_BE_LATE } from "../runtime/memory_order.ts";
 import { Results } from "../runtime/results.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { ReadCounters, type TableContext } from "../sstable/table.ts";
@@ -127,7 +128,9 @@ export class SharedTree implements ReadSource {
   /** Whether nothing that was read since {@linkcode enter} returned `version` can be wrong. Also a sign of life. */
   isCurrent(version: number): boolean {
     this.counter = (this.counter + 1) | 0;
-    fence(this.words, this.lease.word + 1, this.counter);
+    const sign = this.lease.word + 1;
+    if (READS_MAY_BE_LATE) fence(this.words, sign, this.counter);
+    else this.words[sign] = this.counter;
     return Atomics.load(this.words, VERSION) === version;
   }
 
