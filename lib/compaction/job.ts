@@ -40,6 +40,8 @@ export interface JobInput {
   readonly fragments: () => (readonly Fragment[])[];
   /** The lowest sequence of the sources. */
   readonly oldest: number;
+  /** Entries of all sources together. */
+  readonly entries: number;
 }
 
 /** Sorted runs of tables as input, with one cursor each. */
@@ -57,6 +59,7 @@ export function inputOfRuns(runs: readonly (readonly Table[])[]): JobInput {
       return cursors;
     },
     fragments: () => runs.map(runFragments),
+    entries: runs.flat().reduce((sum, { meta }) => sum + meta.entries, 0),
     oldest: runs.flat().reduce(
       (oldest, { meta }) => Math.min(oldest, meta.oldest),
       Infinity,
@@ -95,12 +98,20 @@ class Outputs {
   readonly tables: TableMeta[] = [];
   private readonly output: JobOutput;
   private readonly oldest: number;
+  private readonly keysMax: number;
   private readonly splitter: Splitter;
   private writer: TableWriter | undefined;
 
-  constructor(output: JobOutput, oldest: number, splitter: Splitter) {
+  /** @param keysMax The most keys that one table gets; Infinity if that is not known. */
+  constructor(
+    output: JobOutput,
+    oldest: number,
+    keysMax: number,
+    splitter: Splitter,
+  ) {
     this.output = output;
     this.oldest = oldest;
+    this.keysMax = keysMax;
     this.splitter = splitter;
   }
 
@@ -116,6 +127,7 @@ class Outputs {
       blockSize,
       bloomBitsPerKey,
       baseSequence: this.oldest,
+      keysMax: this.keysMax,
       created,
     });
   }
@@ -215,6 +227,8 @@ export function* mergeIntoTables(
   const outputs = new Outputs(
     output,
     input.oldest,
+    // Of many tables each gets a share that is not known, and not large.
+    cutting.outputSize === Infinity ? input.entries : Infinity,
     new Splitter(cutting, kept),
   );
   let merge: MergingCursor | undefined;

@@ -20,6 +20,8 @@ import type { TableMeta } from "../sstable/meta.ts";
 export interface FlushSource {
   /** The lowest sequence in it. */
   readonly oldest: number;
+  /** Point entries, every version counted. */
+  readonly entries: number;
   /** A cursor over the point entries. */
   cursor(): Cursor;
   /** The range tombstones. */
@@ -37,6 +39,7 @@ export function makeFlushJob(
       openCursors: () => [memtable.cursor()],
       fragments: () => [memtable.fragments()],
       oldest: memtable.oldest,
+      entries: memtable.entries,
     },
     { snapshots, elision: keepTombstones },
     output,

@@ -15,14 +15,61 @@
 const LINE_LENGTH = 64;
 const STEP = 0x9e3779b9;
 
-/** Collects the hashes of a table's keys and builds the filter. */
-export class FilterBuilder {
+/** Up to this many keys their hashes are kept until their number is known. */
+const COUNTED_KEYS_MAX = 1024 * 1024;
+/** A filter that is made at once can be halved so many times. */
+const HALVINGS = 6;
+
+/** Builds the filter of a table's keys. */
+export interface FilterBuilder {
+  /** Adds a key by the two lanes of its hash. Keys come once each. */
+  add(line: number, bits: number): void;
+  /** The filter's bytes; `undefined` if there is none to write. */
+  finish(): Uint8Array | undefined;
+}
+
+/**
+ * A builder of filters of `bitsPerKey` bits for each key; 0 for none.
+ *
+ * @param keysMax There will be no more keys; Infinity if that is not known.
+ */
+export function filterBuilder(
+  bitsPerKey: number,
+  keysMax: number,
+): FilterBuilder {
+  return keysMax > COUNTED_KEYS_MAX && keysMax < Infinity && bitsPerKey > 0
+    ? new LargeFilterBuilder(bitsPerKey, keysMax)
+    : new ExactFilterBuilder(bitsPerKey);
+}
+
+/** A filter with no key in it: how often a key is probed, and the lines. */
+function emptyFilter(bitsPerKey: number, lines: number): Uint8Array {
+  const filter = new Uint8Array(1 + lines * LINE_LENGTH);
+  filter[0] = Math.max(1, Math.min(16, Math.round(bitsPerKey * 0.69)));
+  return filter;
+}
+
+function addTo(
+  filter: Uint8Array,
+  lines: number,
+  line: number,
+  bits: number,
+): void {
+  const start = 1 + lineOf(line, lines) * LINE_LENGTH;
+  for (let probe = filter[0]; probe > 0; probe--) {
+    const bit = bits >>> 23;
+    filter[start + (bit >>> 3)] |= 1 << (bit & 7);
+    bits = Math.imul(bits, STEP);
+  }
+}
+
+/** Collects hashes and then builds a filter of just the right size. */
+class ExactFilterBuilder implements FilterBuilder {
   private readonly bitsPerKey: number;
   private lines: Uint32Array;
   private bits: Int32Array;
   private count = 0;
 
-  /** A filter of `bitsPerKey` bits for each key; 0 for none. */
   constructor(bitsPerKey: number) {
     this.bitsPerKey = bitsPerKey;
     const room = bitsPerKey === 0 ? 0 : 1024;
@@ -30,7 +77,6 @@ export class FilterBuilder {
     this.bits = new Int32Array(room);
   }
 
-  /** Adds a key by the two lanes of its hash. Keys come once each. */
   add(line: number, bits: number): void {
     if (this.bitsPerKey === 0) return;
     if (this.count === this.lines.length) this.grow();
@@ -47,26 +93,59 @@ export class FilterBuilder {
     this.bits = bits;
   }
 
-  /** The filter's bytes; `undefined` if there is none to write. */
   finish(): Uint8Array | undefined {
     if (this.count === 0) return undefined;
-    const lineCount = Math.ceil(this.count * this.bitsPerKey / 512);
-    const probes = Math.max(
-      1,
-      Math.min(16, Math.round(this.bitsPerKey * 0.69)),
-    );
-    const filter = new Uint8Array(1 + lineCount * LINE_LENGTH);
-    filter[0] = probes;
+    const lines = Math.ceil(this.count * this.bitsPerKey / 512);
+    const filter = emptyFilter(this.bitsPerKey, lines);
     for (let i = 0; i < this.count; i++) {
-      const start = 1 + lineOf(this.lines[i], lineCount) * LINE_LENGTH;
-      let bits = this.bits[i];
-      for (let probe = 0; probe < probes; probe++) {
-        const bit = bits >>> 23;
-        filter[start + (bit >>> 3)] |= 1 << (bit & 7);
-        bits = Math.imul(bits, STEP);
-      }
+      addTo(filter, lines, this.lines[i], this.bits[i]);
     }
     return filter;
+  }
+}
+
+/**
+ * Builds a filter for as many keys as there may be, and halves it if there
+ * were far fewer: the hashes of many keys would take more memory than the
+ * filter.
+ *
+ * Halving puts each line on its neighbour: the line of a hash among half as
+ * many lines is half the number of its line.
+ */
+class LargeFilterBuilder implements FilterBuilder {
+  private readonly bitsPerKey: number;
+  private readonly filter: Uint8Array;
+  private lines: number;
+  private count = 0;
+
+  constructor(bitsPerKey: number, keysMax: number) {
+    this.bitsPerKey = bitsPerKey;
+    const unit = 2 ** HALVINGS;
+    this.lines = Math.ceil(keysMax * bitsPerKey / 512 / unit) * unit;
+    this.filter = emptyFilter(bitsPerKey, this.lines);
+  }
+
+  add(line: number, bits: number): void {
+    this.count++;
+    addTo(this.filter, this.lines, line, bits);
+  }
+
+  finish(): Uint8Array | undefined {
+    if (this.count === 0) return undefined;
+    const needed = this.count * this.bitsPerKey / 512;
+    for (let i = 0; i < HALVINGS && this.lines / 2 >= needed; i++) this.halve();
+    return this.filter.subarray(0, 1 + this.lines * LINE_LENGTH);
+  }
+
+  private halve(): void {
+    const { filter } = this;
+    this.lines /= 2;
+    const end = 1 + this.lines * LINE_LENGTH;
+    for (let to = 1, from = 1; to < end; from += LINE_LENGTH) {
+      for (let i = 0; i < LINE_LENGTH; i++, to++, from++) {
+        filter[to] = filter[from] | filter[from + LINE_LENGTH];
+      }
+    }
   }
 }
 

@@ -26,7 +26,7 @@ import { VarveError } from "../errors.ts";
 import { type Fragment, isBeforeEnd } from "../memtable/range_tombstones.ts";
 import type { File, FileSystem } from "../runtime/runtime.ts";
 import { BlockBuilder } from "./block_builder.ts";
-import { FilterBuilder } from "./filter.ts";
+import { type FilterBuilder, filterBuilder } from "./filter.ts";
 import {
   encodeFooter,
   type Handle,
@@ -46,6 +46,8 @@ export interface TableSettings {
   readonly bloomBitsPerKey: number;
   /** No sequence in the table is lower. */
   readonly baseSequence: number;
+  /** There will be no more keys; Infinity if that is not known. */
+  readonly keysMax: number;
   /** Milliseconds since 1970. */
   readonly created: number;
 }
@@ -125,7 +127,7 @@ export class TableWriter {
     this.path = path;
     this.number = number;
     this.settings = settings;
-    this.filter = new FilterBuilder(settings.bloomBitsPerKey);
+    this.filter = filterBuilder(settings.bloomBitsPerKey, settings.keysMax);
     this.output = new Output(files.open(path, "create"));
   }
 

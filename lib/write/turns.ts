@@ -10,7 +10,7 @@
 import type { Runtime } from "../runtime/runtime.ts";
 
 /** Milliseconds that the event loop may be kept waiting. */
-const TURN_MILLISECONDS = 2;
+const TURN_MILLISECONDS = 3;
 /** Calls between two looks at the event loop: a look costs about what a write costs. */
 const CALLS_PER_LOOK = 16;
 

@@ -80,6 +80,7 @@ function inputOfLayers(layers: readonly Layer[]): JobInput {
     openCursors: () => layers.map(({ entries }) => new ListCursor(entries)),
     fragments: () => layers.map(({ ranges }) => fragmentsOf(ranges)),
     oldest: Math.min(...all.map(({ sequence }) => sequence)),
+    entries: all.length,
   };
 }
 
@@ -462,6 +463,7 @@ test("a cursor that cannot be opened fails the job and leaves no file", () => {
       },
       fragments: () => [],
       oldest: 1,
+      entries: 1,
     },
     { snapshots: [], elision: keepTombstones },
     outputTo(files),

@@ -2,7 +2,7 @@
 import { test } from "node:test";
 import { hashKey, keyHash } from "../../../lib/encoding/hash.ts";
 import {
-  FilterBuilder,
+  filterBuilder,
   isFilter,
   mayContain,
 } from "../../../lib/sstable/filter.ts";
@@ -22,8 +22,12 @@ function hash(key: string): { line: number; bits: number } {
   return { ...keyHash };
 }
 
-function build(bitsPerKey: number, keys: Iterable<string>): Uint8Array {
-  const builder = new FilterBuilder(bitsPerKey);
+function build(
+  bitsPerKey: number,
+  keys: Iterable<string>,
+  keysMax = Infinity,
+): Uint8Array {
+  const builder = filterBuilder(bitsPerKey, keysMax);
   for (const key of keys) {
     const { line, bits } = hash(key);
     builder.add(line, bits);
@@ -99,8 +103,8 @@ test("filters of few keys hold them too", () => {
 });
 
 test("no bits, or no keys: no filter", () => {
-  assertEquals(new FilterBuilder(10).finish(), undefined);
-  const none = new FilterBuilder(0);
+  assertEquals(filterBuilder(10, Infinity).finish(), undefined);
+  const none = filterBuilder(0, Infinity);
   for (let i = 0; i < 3000; i++) none.add(i, i);
   assertEquals(none.finish(), undefined);
 });
@@ -117,3 +121,28 @@ test("isFilter() refuses what cannot be one", () => {
     assertFalse(isFilter(other), `${probes} probes`);
   }
 });
+
+test(
+  "a filter for many keys is made without keeping their hashes, and is halved if there were few",
+  LONG,
+  () => {
+    const keysMax = 1_100_000;
+    const keys = Array.from({ length: 40_000 }, (_, i) => `key ${i}`);
+    const filter = build(10, keys, keysMax);
+    assert(isFilter(filter));
+    const bits = (filter.length - 1) * 8 / keys.length;
+    assertGreaterOrEqual(bits, 10);
+    assertLessOrEqual(bits, 20);
+    for (const key of keys) assert(contains(filter, key), key);
+    const strangers = 40_000;
+    let passed = 0;
+    for (let i = 0; i < strangers; i++) {
+      if (contains(filter, `absent ${i}`)) passed++;
+    }
+    const expected = strangers * expectedRate(filter, keys.length);
+    assertLessOrEqual(passed, expected * 1.125 + 5 * Math.sqrt(expected) + 5);
+    // It is not halved without end.
+    const few = build(10, keys.slice(0, 100), keysMax);
+    for (const key of keys.slice(0, 100)) assert(contains(few, key), key);
+  },
+);

@@ -74,6 +74,7 @@ export function newWriter(
     blockSize: 256,
     bloomBitsPerKey: 10,
     baseSequence: 0,
+    keysMax: Infinity,
     created: 1234,
     ...settings,
   });
