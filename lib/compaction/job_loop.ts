@@ -60,9 +60,10 @@ class WorkerSources implements TaskSources {
     return shared;
   }
 
-  table(meta: TableMeta): Table {
+  table(meta: TableMeta, use: "walk" | "lookups"): Table {
     const path = `${this.directory}/${fileName("table", meta.number)}`;
-    const table = new Table(meta, path, this.context);
+    const withoutFilters = use === "walk";
+    const table = new Table(meta, path, { ...this.context, withoutFilters });
     this.tables.push(table);
     return table;
   }

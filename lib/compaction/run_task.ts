@@ -33,8 +33,8 @@ import type {
 export interface TaskSources {
   /** The memtable of a flush. */
   memtable(task: FlushTask): FlushSource;
-  /** A table. It stays readable until the task has ended. */
-  table(meta: TableMeta): Table;
+  /** A table, to be walked over or for lookups. It stays readable until the task has ended. */
+  table(meta: TableMeta, use: "walk" | "lookups"): Table;
 }
 
 function elisionOf(task: MergeInputs, sources: TaskSources): TombstoneElision {
@@ -42,7 +42,7 @@ function elisionOf(task: MergeInputs, sources: TaskSources): TombstoneElision {
   return elision.by === "range"
     ? new ElisionByRange(outside, memtablesOldest)
     : new ElisionByLookup(
-      outside.map((meta) => sources.table(meta)),
+      outside.map((meta) => sources.table(meta, "lookups")),
       memtablesOldest,
       elision,
     );
@@ -50,7 +50,7 @@ function elisionOf(task: MergeInputs, sources: TaskSources): TombstoneElision {
 
 function inputOf(task: MergeInputs, sources: TaskSources): JobInput {
   return inputOfRuns(
-    task.runs.map((run) => run.map((meta) => sources.table(meta))),
+    task.runs.map((run) => run.map((meta) => sources.table(meta, "walk"))),
   );
 }
 

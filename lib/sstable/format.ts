@@ -214,6 +214,18 @@ export function sectionChecksum(
   );
 }
 
+const NO_COMPRESSION = new Uint8Array(1);
+
+/** The checksum of a section whose content is not compressed, and has its compression not behind it yet. */
+export function sectionChecksumOf(
+  content: Uint8Array,
+  tableNumber: number,
+  offset: number,
+): number {
+  const sum = checksum(content, placeSeed(tableNumber, offset));
+  return checksum(NO_COMPRESSION, sum);
+}
+
 /** Throws `CORRUPTION` unless the section of `length` bytes at `bytes[start...]`, read from `offset`, is whole. */
 export function verifySection(
   bytes: Uint8Array,

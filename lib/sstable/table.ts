@@ -68,6 +68,8 @@ export interface TableContext {
   readonly openFiles: OpenFiles;
   /** The counters. */
   readonly counters: ReadCounters;
+  /** Whether filters are left alone, for tables that are only walked over. */
+  readonly withoutFilters?: boolean;
 }
 
 /** The part of a table that is in memory once its file is open. */
@@ -208,7 +210,7 @@ export class Table implements PartOwner {
           index.offset,
         ),
       ),
-      filter: filter.length === 0
+      filter: filter.length === 0 || this.context.withoutFilters
         ? undefined
         : this.checkFilter(this.readSection(filter), filter),
       fragments: ranges.length === 0 ? [] : this.decodeFragments(

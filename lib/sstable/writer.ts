@@ -32,6 +32,7 @@ import {
   type Handle,
   SECTION_TRAILER_LENGTH,
   sectionChecksum,
+  sectionChecksumOf,
 } from "./format.ts";
 import type { TableMeta } from "./meta.ts";
 
@@ -78,6 +79,13 @@ class Output {
     }
     this.flush();
     if (count > this.buffer.length) this.buffer = new Uint8Array(count);
+  }
+
+  /** Writes bytes without gathering them. */
+  writeThrough(bytes: Uint8Array): void {
+    this.flush();
+    this.file.writeAt(bytes, this.written);
+    this.written += bytes.length;
   }
 
   flush(): void {
@@ -239,10 +247,24 @@ export class TableWriter {
 
   private writeSection(content: Uint8Array): Handle {
     const output = this.output;
+    if (content.length > BUFFER_LENGTH) return this.writeLargeSection(content);
     output.reserve(content.length + SECTION_TRAILER_LENGTH);
     const start = output.length;
     output.buffer.set(content, start);
     return this.endSection(start, start + content.length);
+  }
+
+  /** The same without a copy of the content. */
+  private writeLargeSection(content: Uint8Array): Handle {
+    const output = this.output;
+    const handle = { offset: output.offset, length: content.length };
+    const sum = sectionChecksumOf(content, this.number, handle.offset);
+    output.writeThrough(content);
+    output.reserve(SECTION_TRAILER_LENGTH);
+    output.buffer[output.length] = 0;
+    putU32(output.buffer, output.length + 1, sum);
+    output.length += SECTION_TRAILER_LENGTH;
+    return handle;
   }
 
   /** Puts the trailer behind the content at `buffer[start, end)`. */
