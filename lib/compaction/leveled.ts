@@ -23,6 +23,7 @@ import { SPAN_MAX } from "./splitting.ts";
 import {
   bytesOf,
   countPressure,
+  LAST_LEVEL,
   type Levels,
   type MergePick,
   type Pick,
@@ -32,8 +33,6 @@ import {
   uncleanRuns,
 } from "./strategy.ts";
 
-/** The last level of a tree that leveled compaction made. */
-export const LAST_LEVEL = 6;
 /** How many times as large as the one above it a level is. */
 const GROWTH = 10;
 /** Tables' worth of bytes that one merge takes from a level, at most, where it can choose. */

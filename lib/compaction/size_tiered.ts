@@ -3,8 +3,10 @@
  * that each byte is rewritten about once each time that the tree has grown
  * `minThreshold`-fold.
  *
- * A run is a table of level 0, or a whole other level, as leveled compaction
- * leaves them; every output is one table of level 0.
+ * A run is a table of level 0, or a whole other level. What a merge leaves is
+ * one table of level 0 as a rule; a large run is made of many tables, and has
+ * a level to itself: a table's index and filter must fit into memory while it
+ * is written.
  *
  * Source: the bucketing of Apache Cassandra's SizeTieredCompactionStrategy.
  * Ages do not matter here: lookups go by sequence, not by the order of tables.
@@ -18,6 +20,7 @@ import type { TableMeta } from "../sstable/meta.ts";
 import {
   bytesOf,
   countPressure,
+  LAST_LEVEL,
   type Levels,
   type MergePick,
   pickByTombstones,
@@ -77,14 +80,34 @@ function fullestBucket(
   return fullest;
 }
 
-function intoOne(runs: readonly (readonly TableMeta[])[]): MergePick {
+/** A run of more bytes is made of many tables; */
+export const LARGE_RUN_BYTES: number = 256 * 1024 * 1024;
+/** each of about this many. */
+export const LARGE_RUN_TABLE_BYTES: number = 64 * 1024 * 1024;
+
+function intoOne(
+  runs: readonly (readonly TableMeta[])[],
+  levels: Levels,
+): MergePick {
+  const merged = runs.flat();
+  const isLarge = bytesOf(merged) > LARGE_RUN_BYTES;
+  const level = isLarge ? freeLevel(new Set(merged), levels) : 0;
   return {
     type: "merge",
     runs,
-    level: 0,
-    outputSize: Infinity,
+    level,
+    outputSize: level === 0 ? Infinity : LARGE_RUN_TABLE_BYTES,
     grandparents: [],
   };
+}
+
+/** The deepest level >= 1 that is empty without the tables that are merged; 0 if there is none. */
+function freeLevel(merged: ReadonlySet<TableMeta>, levels: Levels): number {
+  for (let level = LAST_LEVEL; level > 0; level--) {
+    const tables = levels[level] ?? [];
+    if (tables.every((table) => merged.has(table))) return level;
+  }
+  return 0;
 }
 
 /** The size-tiered strategy. */
@@ -93,14 +116,14 @@ export const sizeTiered: Strategy = {
     const fullest = fullestBucket(levels, options);
     if (fullest.length < options.minThreshold) return undefined;
     const runs = fullest.slice(0, options.maxThreshold);
-    return intoOne(runs.map(({ tables }) => tables));
+    return intoOne(runs.map(({ tables }) => tables), levels);
   },
 
   pickTombstone: pickByTombstones,
 
   pickMajor(levels) {
     const runs = uncleanRuns(levels);
-    return runs === undefined ? undefined : intoOne(runs);
+    return runs === undefined ? undefined : intoOne(runs, levels);
   },
 
   pressure(levels, options) {

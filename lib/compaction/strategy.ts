@@ -11,6 +11,9 @@
 import type { ResolvedCompaction } from "../options.ts";
 import { type TableMeta, tombstoneRatio } from "../sstable/meta.ts";
 
+/** The last level that compactions use. */
+export const LAST_LEVEL = 6;
+
 /** Tables by level: level 0 by falling highest sequence, each other level by key, without overlap. */
 export type Levels = readonly (readonly TableMeta[])[];
 

@@ -153,7 +153,7 @@ export class Backpressure {
     const fill = frozen.length - options.maxFrozenMemtables +
       activeMemtable.bytes / options.writeBufferSize;
     const byFlush = fill > 0
-      ? 1.5 * flushed * (1 - Math.min(1, fill))
+      ? 0.75 * flushed * (1 - Math.min(1, fill))
       : Infinity;
     return RATE_LEAST + Math.min(byCompaction, byFlush);
   }

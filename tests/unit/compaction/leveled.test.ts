@@ -1,14 +1,10 @@
 /** The leveled picks: shape, cost and end over simulated workloads, and single decisions by hand. */
 import { test } from "node:test";
-import {
-  LAST_LEVEL,
-  leveled,
-  shapeOf,
-  spansOf,
-} from "../../../lib/compaction/leveled.ts";
+import { leveled, shapeOf, spansOf } from "../../../lib/compaction/leveled.ts";
 import { sizeTiered } from "../../../lib/compaction/size_tiered.ts";
 import {
   bytesOf,
+  LAST_LEVEL,
   type Levels,
   type MergePick,
   type MovePick,

@@ -1,6 +1,11 @@
 /** The size-tiered picks, with hand-made metadata. */
 import { test } from "node:test";
-import { bucketsOf, sizeTiered } from "../../../lib/compaction/size_tiered.ts";
+import {
+  bucketsOf,
+  LARGE_RUN_BYTES,
+  LARGE_RUN_TABLE_BYTES,
+  sizeTiered,
+} from "../../../lib/compaction/size_tiered.ts";
 import type { Pick, PickOptions } from "../../../lib/compaction/strategy.ts";
 import { resolveOptions } from "../../../lib/options.ts";
 import type { CompactionOptions } from "../../../mod.ts";
@@ -191,4 +196,40 @@ test("picks leave the list that they are given as it is", () => {
   sizeTiered.pickTombstone([made], set, 0);
   sizeTiered.pickMajor([made], set);
   assertEquals(made.map((meta) => meta.number), before);
+});
+
+test("a large run is made of many tables, in a level of its own", () => {
+  const part = LARGE_RUN_BYTES / 4;
+  const young = tables(part, part, part, part + 1);
+  const first = sizeTiered.pickMinor([young], options());
+  assert(first?.type === "merge");
+  assertEquals([first.level, first.outputSize], [6, LARGE_RUN_TABLE_BYTES]);
+  const just = sizeTiered.pickMinor(
+    [tables(part, part, part, part)],
+    options(),
+  );
+  assert(just?.type === "merge");
+  assertEquals([just.level, just.outputSize], [0, Infinity]);
+
+  // The next one goes beside it, and all of them into one of their levels.
+  const run = (level: number) =>
+    Array.from(
+      { length: 4 },
+      (_, i) => metaOf({ number: level * 10 + i, size: LARGE_RUN_TABLE_BYTES }),
+    );
+  const beside = sizeTiered.pickMinor(
+    [young, [], [], [], [], [], run(6)],
+    { ...options(), bucketHigh: 1.01 },
+  );
+  assert(beside?.type === "merge");
+  assertEquals(beside.level, 5);
+  const levels = [[], [], [], run(3), run(4), run(5), run(6)];
+  const all = sizeTiered.pickMinor(levels, options());
+  assert(all?.type === "merge");
+  assertEquals([all.level, all.runs.length], [6, 4]);
+  // Without a free level it is one table, as small runs are.
+  const seven = tables(...Array.from({ length: 7 }, () => part));
+  const full = [seven, run(1), run(2), run(3), run(4), run(5), run(6)];
+  const crowded = sizeTiered.pickMinor(full, options());
+  assertEquals(merged(crowded)?.length, 7);
 });
