@@ -29,6 +29,13 @@ import {
   uncleanRuns,
 } from "./strategy.ts";
 
+/** A run of more bytes is made of many tables; */
+export const LARGE_RUN_BYTES: number = 256 * 1024 * 1024;
+/** each of about this many. */
+export const LARGE_RUN_TABLE_BYTES: number = 64 * 1024 * 1024;
+/** So many like it are merged, though more may be let be of small ones: a lookup of cold data has to look into each. */
+const LARGE_RUNS = 3;
+
 /** A sorted run and its bytes. */
 export interface SizedRun {
   /** Its tables, by key. */
@@ -69,21 +76,28 @@ export function bucketsOf(
   return buckets;
 }
 
+/** How many runs like that of `size` bytes are merged. */
+function dueAt(size: number, { minThreshold }: ResolvedCompaction): number {
+  return size > LARGE_RUN_BYTES
+    ? Math.min(minThreshold, LARGE_RUNS)
+    : minThreshold;
+}
+
+/** The bucket that has most runs for what is due, and how many are due in it. */
 function fullestBucket(
   levels: Levels,
   options: ResolvedCompaction,
-): SizedRun[] {
-  let fullest: SizedRun[] = [];
-  for (const bucket of bucketsOf(levels, options)) {
-    if (bucket.length > fullest.length) fullest = bucket;
+): { readonly runs: SizedRun[]; readonly due: number } {
+  let fullest: { runs: SizedRun[]; due: number } = { runs: [], due: 1 };
+  for (const runs of bucketsOf(levels, options)) {
+    if (runs.length === 0) continue;
+    const due = dueAt(runs[0].size, options);
+    if (runs.length * fullest.due > fullest.runs.length * due) {
+      fullest = { runs, due };
+    }
   }
   return fullest;
 }
-
-/** A run of more bytes is made of many tables; */
-export const LARGE_RUN_BYTES: number = 256 * 1024 * 1024;
-/** each of about this many. */
-export const LARGE_RUN_TABLE_BYTES: number = 64 * 1024 * 1024;
 
 function intoOne(
   runs: readonly (readonly TableMeta[])[],
@@ -113,10 +127,10 @@ function freeLevel(merged: ReadonlySet<TableMeta>, levels: Levels): number {
 /** The size-tiered strategy. */
 export const sizeTiered: Strategy = {
   pickMinor(levels, options) {
-    const fullest = fullestBucket(levels, options);
-    if (fullest.length < options.minThreshold) return undefined;
-    const runs = fullest.slice(0, options.maxThreshold);
-    return intoOne(runs.map(({ tables }) => tables), levels);
+    const { runs, due } = fullestBucket(levels, options);
+    if (runs.length < due) return undefined;
+    const merged = runs.slice(0, options.maxThreshold);
+    return intoOne(merged.map(({ tables }) => tables), levels);
   },
 
   pickTombstone: pickByTombstones,
@@ -127,7 +141,7 @@ export const sizeTiered: Strategy = {
   },
 
   pressure(levels, options) {
-    const { length } = fullestBucket(levels, options);
-    return countPressure(length, options.minThreshold);
+    const { runs, due } = fullestBucket(levels, options);
+    return countPressure(runs.length, due);
   },
 };

@@ -227,6 +227,15 @@ test("a large run is made of many tables, in a level of its own", () => {
   const all = sizeTiered.pickMinor(levels, options());
   assert(all?.type === "merge");
   assertEquals([all.level, all.runs.length], [6, 4]);
+  // Three large ones are enough.
+  const three = sizeTiered.pickMinor(
+    [[], [], [], [], run(4), run(5), run(6)].map((level) =>
+      level.map((table) => ({ ...table, size: table.size + 1 }))
+    ),
+    options(),
+  );
+  assert(three?.type === "merge");
+  assertEquals([three.level, three.runs.length], [6, 3]);
   // Without a free level it is one table, as small runs are.
   const seven = tables(...Array.from({ length: 7 }, () => part));
   const full = [seven, run(1), run(2), run(3), run(4), run(5), run(6)];
