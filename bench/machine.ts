@@ -38,3 +38,12 @@ export function mebibytes(bytes: number): string {
 export function thousands(value: number): string {
   return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ",");
 }
+
+/** The middle one of some numbers, or the mean of the two middle ones. */
+export function median(numbers: number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? NaN;
+  const lower = sorted[middle - 1] ?? NaN;
+  return sorted.length % 2 === 1 ? upper : (lower + upper) / 2;
+}

@@ -2,15 +2,18 @@
  * How reads grow with reader threads, and what sharing costs the owner.
  *
  * ```text
- * deno run -A bench/readers.ts [--seconds 3] [--entries 20000] [--threads 2]
+ * deno run -A bench/readers.ts [--seconds 2] [--entries 20000] [--threads 2] [--rounds 5]
  * ```
  *
- * Also under `bun` and `node`. Random reads of what is in caches: first by the
- * owner alone, then by one reader thread, then by more, all for the same time,
- * from a memtable and from tables. Before that, puts with and without a
- * handle given out. The time of processor for each read, starting the thread
- * included, tells how threads hinder each other also where other programs keep
- * the machine busy.
+ * Also under `bun` and `node`. Random reads of what is in caches, from a
+ * memtable and from tables: by the owner alone, then by one reader thread and
+ * by more in turn, round by round, with medians at the end. Each thread reads
+ * for some time before its reads count, for compilers work on threads of their
+ * own, and would be measured too. The owner is idle the while. Before that,
+ * puts with and without a handle given out.
+ *
+ * The exit code is 1 if two threads read less than 1.7 times what one does from
+ * tables.
  *
  * @module
  */
@@ -33,42 +36,65 @@ import {
   type ShareHandle,
 } from "../mod.ts";
 import { keyOf, Random, valueOf } from "./data.ts";
+import { median, thousands } from "./machine.ts";
 
-interface Task {
+/** What a reader thread begins with. */
+interface Start {
   readonly handle: ShareHandle;
   readonly entries: number;
-  readonly seconds: number;
   readonly seed: number;
 }
 
-/** Reads random keys for some seconds; returns how many in one second. */
-function readFor(
-  db: Pick<ReadonlyDb, "get">,
-  { entries, seconds, seed }: Omit<Task, "handle">,
-): number {
-  const random = new Random(seed);
-  const keys = Array.from({ length: entries }, (_, i) => keyOf(i).slice());
-  for (const key of keys) db.get(key); // Warms the caches up.
-  const start = performance.now();
-  let reads = 0;
-  while (performance.now() - start < seconds * 1000) {
-    for (let i = 0; i < 1000; i++) {
-      const value = db.get(keys[random.below(entries)]);
-      if (value === undefined) throw new Error("a key is missing");
-    }
-    reads += 1000;
+const RATIO_MIN = 1.7;
+const WARM_SECONDS = 2;
+
+/** Reads random keys that are there. */
+class Reads {
+  private readonly keys: Uint8Array[];
+  private readonly random: Random;
+  private readonly db: Pick<ReadonlyDb, "get">;
+
+  constructor(db: Pick<ReadonlyDb, "get">, entries: number, seed: number) {
+    this.db = db;
+    this.random = new Random(seed);
+    this.keys = Array.from({ length: entries }, (_, i) => keyOf(i).slice());
   }
-  return reads / ((performance.now() - start) / 1000);
+
+  /** Reads for some seconds; returns how many in one second. */
+  run(seconds: number): number {
+    const start = performance.now();
+    let reads = 0;
+    while (performance.now() - start < seconds * 1000) {
+      for (let i = 0; i < 1000; i++) this.one();
+      reads += 1000;
+    }
+    return reads / ((performance.now() - start) / 1000);
+  }
+
+  private one(): void {
+    const key = this.keys[this.random.below(this.keys.length)];
+    if (this.db.get(key) === undefined) throw new Error("a key is missing");
+  }
 }
 
-function readInThread(task: Task): Promise<number> {
-  const worker = new Worker(new URL(import.meta.url), { workerData: task });
-  return new Promise((resolve, reject) => {
-    worker.once("error", reject);
-    worker.once("message", (rate: number) => {
-      worker.terminate().then(() => resolve(rate), reject);
+/** A thread that reads when it is told to. */
+class ReaderThread {
+  private readonly worker: Worker;
+
+  constructor(start: Start) {
+    this.worker = new Worker(new URL(import.meta.url), { workerData: start });
+  }
+
+  read(seconds: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.worker.once("error", reject);
+      this.worker.once("message", (rate: number) => {
+        this.worker.off("error", reject);
+        resolve(rate);
+      });
+      this.worker.postMessage(seconds);
     });
-  });
+  }
 }
 
 async function fill(db: Db, from: number, to: number): Promise<number> {
@@ -81,16 +107,57 @@ async function fill(db: Db, from: number, to: number): Promise<number> {
   return (performance.now() - start) * 1000 / (to - from);
 }
 
-async function main(): Promise<void> {
+async function rateOf(
+  threads: readonly ReaderThread[],
+  seconds: number,
+): Promise<number> {
+  const rates = await Promise.all(
+    threads.map((thread) => thread.read(seconds)),
+  );
+  return rates.reduce((sum, rate) => sum + rate, 0);
+}
+
+/** Measures rates by the number of threads, in rounds; returns the median ratio of two to one. */
+async function compare(
+  threads: readonly ReaderThread[],
+  { seconds, rounds }: { seconds: number; rounds: number },
+): Promise<number> {
+  await rateOf(threads, WARM_SECONDS);
+  const rates: number[][] = threads.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (let count = 1; count <= threads.length; count++) {
+      // Not the same thread each time: they need not be equally fast.
+      const first = round % (threads.length - count + 1);
+      const chosen = threads.slice(first, first + count);
+      rates[count - 1].push(await rateOf(chosen, seconds));
+    }
+  }
+  const ratios = rates.map((all) =>
+    median(all.map((rate, round) => rate / rates[0][round]))
+  );
+  rates.forEach((all, i) =>
+    console.log(
+      `  ${i + 1} threads ${thousands(median(all))}/s, ` +
+        `${ratios[i].toFixed(2)} times as much as one`,
+    )
+  );
+  return ratios[1];
+}
+
+async function main(): Promise<boolean> {
   const { values } = parseArgs({
     options: {
-      seconds: { type: "string", default: "3" },
+      seconds: { type: "string", default: "2" },
       entries: { type: "string", default: "20000" },
       threads: { type: "string", default: "2" },
+      rounds: { type: "string", default: "5" },
     },
   });
   const entries = Number(values.entries);
-  const seconds = Number(values.seconds);
+  const plan = {
+    seconds: Number(values.seconds),
+    rounds: Number(values.rounds),
+  };
   const directory = mkdtempSync(join(tmpdir(), "varve-bench-"));
   const db = await open(directory, { durability: "buffered" });
   try {
@@ -101,32 +168,19 @@ async function main(): Promise<void> {
     console.log(
       `put: ${before.toFixed(2)} us before share(), ${after.toFixed(2)} after`,
     );
+    const own = new Reads(db, entries, 7);
+    const threads = Array.from(
+      { length: Math.max(2, Number(values.threads)) },
+      (_, seed) => new ReaderThread({ handle, entries, seed }),
+    );
+    let ratio = NaN;
     for (const place of ["memtable", "tables"]) {
       if (place === "tables") await db.majorCompact();
-      const plan = { entries, seconds, seed: 7 };
-      const owner = readFor(db, plan);
-      const rates: number[] = [];
-      const costs: number[] = [];
-      for (let count = 1; count <= Number(values.threads); count++) {
-        const cpu = process.cpuUsage();
-        const all = await Promise.all(
-          Array.from(
-            { length: count },
-            (_, seed) => readInThread({ handle, ...plan, seed }),
-          ),
-        );
-        const rate = all.reduce((sum, rate) => sum + rate, 0);
-        const { user, system } = process.cpuUsage(cpu);
-        rates.push(rate);
-        costs.push((user + system) * 1000 / (rate * seconds));
-      }
-      const told = rates.map((rate, i) =>
-        `${i + 1} threads ${Math.round(rate)}/s (${
-          (rate / rates[0]).toFixed(2)
-        }; ${Math.round(costs[i])} ns of processor a read)`
-      );
-      console.log(`${place}: owner ${Math.round(owner)}/s, ${told.join(", ")}`);
+      own.run(WARM_SECONDS);
+      console.log(`${place}: owner ${thousands(own.run(plan.seconds))}/s`);
+      ratio = await compare(threads, plan);
     }
+    return ratio >= RATIO_MIN;
   } finally {
     await db.close();
     rmSync(directory, { recursive: true, force: true });
@@ -134,10 +188,13 @@ async function main(): Promise<void> {
 }
 
 if (isMainThread) {
-  await main();
-  process.exit();
+  const holds = await main();
+  if (!holds) console.log(`two threads read less than ${RATIO_MIN} times one`);
+  process.exit(holds ? 0 : 1);
 } else {
-  const task = workerData as Task;
-  using db = await attach(task.handle);
-  parentPort?.postMessage(readFor(db, task));
+  const { handle, entries, seed } = workerData as Start;
+  const reads = new Reads(await attach(handle), entries, seed);
+  parentPort?.on("message", (seconds: number) => {
+    parentPort?.postMessage(reads.run(seconds));
+  });
 }

@@ -29,7 +29,7 @@ import {
   RUNTIMES,
 } from "../tests/tools/runtimes.ts";
 import type { Facts, StepResult } from "./child.ts";
-import { mebibytes, thousands } from "./machine.ts";
+import { mebibytes, median, thousands } from "./machine.ts";
 import { printTable } from "./table.ts";
 import { type Scenario, SCENARIOS, type Unit } from "./workloads.ts";
 
@@ -219,14 +219,6 @@ async function runAll(
     }
   }
   return results;
-}
-
-function median(numbers: number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? NaN;
-  const lower = sorted[middle - 1] ?? NaN;
-  return sorted.length % 2 === 1 ? upper : (lower + upper) / 2;
 }
 
 /** Of every measurement at a size, the median over the rounds by runtime. */
