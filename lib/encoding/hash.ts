@@ -1,5 +1,5 @@
 /**
- * Hash of a user key for filters.
+ * Hash of a user key for filters and for the fingerprints in blocks.
  *
  * Two 32-bit lanes of MurmurHash3's mixing (Austin Appleby, public domain):
  * the first picks a filter line, the second the bits in it. The lanes are left
@@ -40,4 +40,9 @@ export function hashKey(key: Uint8Array, start: number, end: number): void {
   hash ^= Math.imul(tail, 0xcc9e2d51);
   keyHash.line = finalMix(hash) >>> 0;
   keyHash.bits = finalMix(hash ^ 0x9e3779b9) | 0;
+}
+
+/** What blocks hold of the hash of each key: the low byte of the second lane. */
+export function fingerprintOf(bits: number): number {
+  return bits & 0xff;
 }

@@ -10,7 +10,7 @@
 import { compareRanges, copyInto, EMPTY } from "../encoding/bytes.ts";
 import { getU32 } from "../encoding/fixed.ts";
 import { corruption } from "../errors.ts";
-import { WIDE_OFFSETS } from "./format.ts";
+import { FINGERPRINTED, WIDE_OFFSETS } from "./format.ts";
 
 /** Four bytes of `bytes[at, end)` as an integer that sorts as they do; zeros behind the end. */
 export function headOf(bytes: Uint8Array, at: number, end: number): number {
@@ -34,20 +34,30 @@ export class Block {
   start = 0;
   /** Entries in it. */
   count = 0;
+  /** Where the entries end. */
+  entriesEnd = 0;
   private prefixStart = 0;
   private prefixLength = 0;
   private offsets = 0;
   private wide = false;
+  /** Where the fingerprints are; -1 if there are none. */
+  private fingerprints = -1;
 
   /** Becomes the block at `bytes[start, start + length)`; returns false, and is of no use, if that is none. */
   reset(bytes: Uint8Array, start: number, length: number): boolean {
     this.bytes = bytes;
     this.start = start;
     const end = start + length;
-    const count = length < 5 ? 0 : getU32(bytes, end - 4);
-    this.wide = count >= WIDE_OFFSETS;
-    this.count = this.wide ? count - WIDE_OFFSETS : count;
-    this.offsets = end - 4 - this.count * (this.wide ? 4 : 2);
+    const word = length < 5 ? 0 : getU32(bytes, end - 4) | 0;
+    this.wide = (word & WIDE_OFFSETS) !== 0;
+    const count = word & ~(WIDE_OFFSETS | FINGERPRINTED);
+    const offsets = end - 4 - count * (this.wide ? 4 : 2);
+    const hasFingerprints = (word & FINGERPRINTED) !== 0;
+    const entriesEnd = hasFingerprints ? offsets - count : offsets;
+    this.count = count;
+    this.offsets = offsets;
+    this.fingerprints = hasFingerprints ? entriesEnd : -1;
+    this.entriesEnd = entriesEnd;
     let at = start;
     let prefix = 0;
     for (let shift = 0; shift < 28; shift += 7) {
@@ -57,7 +67,7 @@ export class Block {
     }
     this.prefixStart = at;
     this.prefixLength = prefix;
-    return this.count > 0 && this.offsets >= at + prefix;
+    return count > 0 && entriesEnd >= at + prefix;
   }
 
   /** Where entry `index` starts. */
@@ -78,6 +88,22 @@ export class Block {
     const order = this.comparePrefix(key, keyLength);
     if (order !== 0) return order < 0 ? -1 - this.count : -1;
     return this.findAmong(0, this.count, key, keyLength);
+  }
+
+  /**
+   * The index of the first entry with a key; negative if there is none. Where
+   * there are fingerprints, only entries with the key's are looked at: most
+   * often one, and none if the key is absent.
+   */
+  lookUp(key: Uint8Array, keyLength: number, fingerprint: number): number {
+    const { bytes, fingerprints, count } = this;
+    if (fingerprints < 0) return this.find(key, keyLength);
+    for (let index = 0; index < count; index++) {
+      if (bytes[fingerprints + index] !== fingerprint) continue;
+      if (this.comparePrefix(key, keyLength) !== 0) return -1;
+      if (this.hasKey(index, key, keyLength)) return index;
+    }
+    return -1;
   }
 
   /** The same for a key that begins with the shared prefix and is known not to sort before `low`, nor after entry `high`. */
@@ -168,11 +194,6 @@ export class Block {
   /** The length of the shared prefix. */
   get shared(): number {
     return this.prefixLength;
-  }
-
-  /** Where the entries end. */
-  get entriesEnd(): number {
-    return this.offsets;
   }
 }
 

@@ -10,7 +10,7 @@
 import { copyInto, sharedPrefixLength } from "../encoding/bytes.ts";
 import { putU16, putU32 } from "../encoding/fixed.ts";
 import { MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
-import { WIDE_OFFSETS } from "./format.ts";
+import { FINGERPRINTED, FINGERPRINTS_MAX, WIDE_OFFSETS } from "./format.ts";
 
 /** Gathers entries and writes them as a block. */
 export class BlockBuilder {
@@ -19,12 +19,19 @@ export class BlockBuilder {
   /** For each entry: where its key starts in `raw`. */
   private starts = new Float64Array(64);
   private keyLengths = new Int32Array(64);
+  private fingerprints = new Uint8Array(64);
+  private readonly hasFingerprints: boolean;
   /** Entries gathered. */
   count = 0;
 
+  /** A builder of blocks in which keys are looked up by fingerprint, too, or not. */
+  constructor(hasFingerprints: boolean) {
+    this.hasFingerprints = hasFingerprints;
+  }
+
   /** Bytes that the block takes at most, its prefix not left out. */
   get size(): number {
-    return this.length + this.count * 7 + MAX_VARINT_LENGTH + 4;
+    return this.length + this.count * 8 + MAX_VARINT_LENGTH + 4;
   }
 
   /** Bytes that leaving out the shared prefix saves. */
@@ -42,6 +49,7 @@ export class BlockBuilder {
     value: Uint8Array,
     valueStart: number,
     valueEnd: number,
+    fingerprint: number,
   ): void {
     const keyLength = keyEnd - keyStart;
     const needed = this.length + keyLength + (valueEnd - valueStart) +
@@ -49,6 +57,7 @@ export class BlockBuilder {
     if (needed > this.raw.length) this.growRaw(needed);
     if (this.count === this.starts.length) this.growEntries();
     this.starts[this.count] = this.length;
+    this.fingerprints[this.count] = fingerprint;
     this.keyLengths[this.count++] = keyLength;
     const raw = this.raw;
     let at = copyInto(raw, this.length, key, keyStart, keyEnd);
@@ -66,10 +75,13 @@ export class BlockBuilder {
   private growEntries(): void {
     const starts = new Float64Array(this.count * 2);
     const keyLengths = new Int32Array(this.count * 2);
+    const fingerprints = new Uint8Array(this.count * 2);
     starts.set(this.starts);
     keyLengths.set(this.keyLengths);
+    fingerprints.set(this.fingerprints);
     this.starts = starts;
     this.keyLengths = keyLengths;
+    this.fingerprints = fingerprints;
   }
 
   private prefixLength(): number {
@@ -106,12 +118,18 @@ export class BlockBuilder {
       at = copyInto(into, at, raw, start, end);
     }
     const wide = at - blockStart > 0xffff;
+    const marked = this.hasFingerprints && this.count <= FINGERPRINTS_MAX;
+    if (marked) at = copyInto(into, at, this.fingerprints, 0, this.count);
     for (let i = 0; i < this.count; i++) {
       if (wide) putU32(into, at, offsets[i]);
       else putU16(into, at, offsets[i]);
       at += wide ? 4 : 2;
     }
-    putU32(into, at, wide ? this.count + WIDE_OFFSETS : this.count);
+    putU32(
+      into,
+      at,
+      this.count + (wide ? WIDE_OFFSETS : 0) + (marked ? FINGERPRINTED : 0),
+    );
     this.forget();
     return at + 4;
   }

@@ -23,6 +23,7 @@ import type { OpenFiles } from "../cache/open_files.ts";
 import type { PartOwner, TableMemory } from "../cache/table_memory.ts";
 import type { EntryKind, Found } from "../cursor.ts";
 import { copyInto } from "../encoding/bytes.ts";
+import { fingerprintOf, hashKey, keyHash } from "../encoding/hash.ts";
 import { Decoder } from "../encoding/varint.ts";
 import { corruption } from "../errors.ts";
 import {
@@ -380,6 +381,7 @@ export class Table implements PartOwner {
       sequence,
       found,
       true,
+      fingerprintOf(bits),
     );
     if (!isPresent && filter !== undefined) counters.falsePositives++;
   }
@@ -394,9 +396,21 @@ export class Table implements PartOwner {
     const opened = this.open();
     const { index } = opened;
     if (index === undefined) return false;
+    hashKey(key, 0, keyLength);
+    const fingerprint = fingerprintOf(keyHash.bits);
+    const newest = sequence - 1;
     do {
       found.reset();
-      this.search(opened, index, key, keyLength, sequence - 1, found, false);
+      this.search(
+        opened,
+        index,
+        key,
+        keyLength,
+        newest,
+        found,
+        false,
+        fingerprint,
+      );
     } while (!found.holds());
     return found.sequence > 0;
   }
@@ -416,6 +430,7 @@ export class Table implements PartOwner {
     sequence: number,
     found: Found,
     isLookup: boolean,
+    fingerprint: number,
   ): boolean {
     const base = footer.baseSequence;
     let isPresent = false;
@@ -429,10 +444,11 @@ export class Table implements PartOwner {
         sequence,
         found,
         isLookup,
+        fingerprint,
       );
       if (outcome < 0) {
         this.readForLookup(ordinal, found.value, isLookup);
-        outcome = this.look(base, key, keyLength, sequence, found);
+        outcome = this.look(base, key, keyLength, sequence, found, fingerprint);
       }
       if (outcome === DAMAGED) throw this.badEntry(ordinal);
       if (outcome !== ABSENT) isPresent = true;
@@ -450,13 +466,14 @@ export class Table implements PartOwner {
     sequence: number,
     found: Found,
     isLookup: boolean,
+    fingerprint: number,
   ): Outcome | -1 {
     const { cache } = this.context;
     while (cache.find(this.blocks, ordinal, isLookup)) {
       const { segment, generation } = cache;
       const isBlock = this.block.reset(cache.source, cache.start, cache.length);
       const outcome = isBlock
-        ? this.look(base, key, keyLength, sequence, found)
+        ? this.look(base, key, keyLength, sequence, found, fingerprint)
         : DAMAGED;
       if (outcome === FOUND) {
         found.lend(cache, segment, generation);
@@ -474,9 +491,10 @@ export class Table implements PartOwner {
     keyLength: number,
     sequence: number,
     found: Found,
+    fingerprint: number,
   ): Outcome {
     const { block, entry } = this;
-    let at = block.find(key, keyLength);
+    let at = block.lookUp(key, keyLength, fingerprint);
     if (at < 0) return ABSENT;
     while (at < block.count) {
       if (!entry.read(block, at)) return DAMAGED;

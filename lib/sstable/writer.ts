@@ -19,7 +19,7 @@ import {
   sharedPrefixLength,
 } from "../encoding/bytes.ts";
 import { putU32 } from "../encoding/fixed.ts";
-import { hashKey, keyHash } from "../encoding/hash.ts";
+import { fingerprintOf, hashKey, keyHash } from "../encoding/hash.ts";
 import { Encoder, MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
 import type { EntryKind } from "../cursor.ts";
 import { VarveError } from "../errors.ts";
@@ -106,12 +106,14 @@ export class TableWriter {
   private readonly settings: TableSettings;
   private readonly files: FileSystem;
   private readonly output: Output;
-  private readonly block = new BlockBuilder();
-  private readonly index = new BlockBuilder();
+  private readonly block = new BlockBuilder(true);
+  private readonly index = new BlockBuilder(false);
   private readonly filter: FilterBuilder;
   private lastKey = new Uint8Array(256);
   private lastKeyLength = -1;
   private lastSequence = 0;
+  /** Of the last key: other work may hash keys between its versions. */
+  private fingerprint = 0;
   private pending: Handle | undefined;
   private dataBlocks = 0;
   private entries = 0;
@@ -173,6 +175,7 @@ export class TableWriter {
     if (isNew) {
       hashKey(key, keyStart, keyEnd);
       this.filter.add(keyHash.line, keyHash.bits);
+      this.fingerprint = fingerprintOf(keyHash.bits);
       this.rememberKey(key, keyStart, keyEnd);
     } else this.olderVersions++;
     this.lastSequence = sequence;
@@ -186,6 +189,7 @@ export class TableWriter {
       value,
       valueStart,
       valueEnd,
+      this.fingerprint,
     );
     this.entries++;
     this.tombstones += kind;
@@ -307,7 +311,17 @@ export class TableWriter {
     const value = new Uint8Array(2 * MAX_VARINT_LENGTH);
     const at = putVarint(value, 0, handle.offset);
     const end = putVarint(value, at, handle.length);
-    this.index.add(separator, 0, separator.length, end * 2, 0, value, 0, end);
+    this.index.add(
+      separator,
+      0,
+      separator.length,
+      end * 2,
+      0,
+      value,
+      0,
+      end,
+      0,
+    );
     this.pending = undefined;
   }
 

@@ -7,7 +7,12 @@ import {
   openBlock,
 } from "../../../lib/sstable/block.ts";
 import { BlockBuilder } from "../../../lib/sstable/block_builder.ts";
-import { WIDE_OFFSETS } from "../../../lib/sstable/format.ts";
+import {
+  FINGERPRINTED,
+  FINGERPRINTS_MAX,
+  WIDE_OFFSETS,
+} from "../../../lib/sstable/format.ts";
+import { fingerprintOf, hashKey, keyHash } from "../../../lib/encoding/hash.ts";
 import { getU32 } from "../../../lib/encoding/fixed.ts";
 import {
   assert,
@@ -38,10 +43,16 @@ interface Built {
   readonly length: number;
 }
 
+/** The fingerprint of `key[start, end)`. */
+function fingerprint(key: Uint8Array, start: number, end: number): number {
+  hashKey(key, start, end);
+  return fingerprintOf(keyHash.bits);
+}
+
 /** Builds a block that starts at `start` of a larger buffer. */
 function build(
   entries: readonly Entry[],
-  builder = new BlockBuilder(),
+  builder = new BlockBuilder(true),
   start = 13,
 ): Built {
   for (const { key, kind, sequence, value } of entries) {
@@ -55,6 +66,7 @@ function build(
       value,
       0,
       value.length,
+      fingerprint(padded, 1, padded.length - 1),
     );
   }
   const promised = builder.size;
@@ -124,6 +136,9 @@ function checkFind(
     const expected = indexOf(entries, probe);
     const where = `${message}, ${JSON.stringify(probe.slice(0, 80))}`;
     assertEquals(block.find(key, probe.length), expected, where);
+    const mark = fingerprint(key, 0, probe.length);
+    const found = block.lookUp(key, probe.length, mark);
+    assertEquals(Math.max(-1, found), Math.max(-1, expected), where);
     if (!probe.startsWith(entries[0].key.slice(0, block.shared))) continue;
     const at = expected < 0 ? -1 - expected : expected;
     assertEquals(block.hasKey(at, key, probe.length), expected >= 0, where);
@@ -141,7 +156,7 @@ function exactly(
 }
 
 test("blocks of 1 to 60 entries", LONG, () => {
-  const builder = new BlockBuilder();
+  const builder = new BlockBuilder(true);
   for (let count = 1; count <= 60; count++) {
     for (
       const [name, key] of [["few", smallKey], ["many", randomKey]] as const
@@ -180,7 +195,7 @@ test("offsets grow to 4 bytes exactly where 2 no longer do", LONG, () => {
     const end = built.start + built.length;
     const count = getU32(built.bytes, end - 4);
     const isWide = count >= WIDE_OFFSETS;
-    const entriesLength = built.length - 4 - 3 * (isWide ? 4 : 2);
+    const entriesLength = built.length - 4 - 3 * (isWide ? 5 : 3);
     assertEquals(isWide, entriesLength >= 64 * 1024, `length ${length}`);
     if (isWide) wide++;
     else narrow++;
@@ -190,6 +205,34 @@ test("offsets grow to 4 bytes exactly where 2 no longer do", LONG, () => {
   }
   assertGreater(narrow, 5);
   assertGreater(wide, 5);
+});
+
+test("a block has fingerprints if it has at most 255 entries", () => {
+  for (const count of [1, FINGERPRINTS_MAX, FINGERPRINTS_MAX + 1]) {
+    const entries = exactly(count, new Random(count), randomKey);
+    const built = build(entries);
+    const word = getU32(built.bytes, built.start + built.length - 4);
+    const expected = count <= FINGERPRINTS_MAX ? count + FINGERPRINTED : count;
+    assertEquals(word, expected);
+    const keys = entries.map(({ key }) => key);
+    checkFind(open(built), entries, around(keys), `${count} entries`);
+  }
+});
+
+test("a fingerprint that other keys have, too, tells nothing wrong", () => {
+  const entries = exactly(60, new Random(5), randomKey);
+  const built = build(entries);
+  // All have the same one.
+  const at = built.start + built.length - 4 - 3 * entries.length;
+  built.bytes.fill(7, at, at + entries.length);
+  const block = open(built);
+  for (const probe of around(entries.map(({ key }) => key))) {
+    const key = toBytes(`${probe}junk`);
+    const found = block.lookUp(key, probe.length, 7);
+    const expected = Math.max(-1, indexOf(entries, probe));
+    assertEquals(Math.max(-1, found), expected, probe);
+    assertEquals(block.lookUp(key, probe.length, 8), -1, probe);
+  }
 });
 
 test("a block of one huge value", () => {
@@ -226,8 +269,8 @@ test("what all keys share is stored once", () => {
   );
   const built = build(entries);
   assertEquals(open(built).shared, prefix.length);
-  // 3 bytes of key, a length, a tag, a sequence, an offset.
-  assertLess(built.length, 100 * 9 + prefix.length + 10);
+  // 3 bytes of key, a length, a tag, a sequence, a fingerprint, an offset.
+  assertLess(built.length, 100 * 10 + prefix.length + 10);
 });
 
 test("versions of one key: find() gives the newest", () => {
@@ -255,7 +298,7 @@ test("sequences of every size", () => {
 });
 
 test("a builder that is used again starts anew", () => {
-  const builder = new BlockBuilder();
+  const builder = new BlockBuilder(true);
   const first = exactly(40, new Random(1), randomKey);
   const second = exactly(3, new Random(2), randomKey);
   build(first, builder);
@@ -265,7 +308,7 @@ test("a builder that is used again starts anew", () => {
 test("size and saving guide the writer: no more than the block takes, by little", () => {
   for (let seed = 1; seed <= 20; seed++) {
     const entries = exactly(50, new Random(seed), randomKey);
-    const builder = new BlockBuilder();
+    const builder = new BlockBuilder(true);
     const { length } = build(entries, builder);
     for (const { key, value } of entries) {
       const bytes = toBytes(key);
@@ -278,6 +321,7 @@ test("size and saving guide the writer: no more than the block takes, by little"
         value,
         0,
         value.length,
+        0,
       );
     }
     // A rest's length and an offset take 3 bytes where 7 are reckoned with.

@@ -9,10 +9,10 @@ import { toBytes } from "../support/entries.ts";
 import { around, randomKey, smallKey } from "../support/keys.ts";
 
 function indexOf(separators: readonly string[]): TableIndex {
-  const builder = new BlockBuilder();
+  const builder = new BlockBuilder(false);
   for (const separator of separators) {
     const key = toBytes(separator);
-    builder.add(key, 0, key.length, 4, 0, toBytes("ab"), 0, 2);
+    builder.add(key, 0, key.length, 4, 0, toBytes("ab"), 0, 2, 0);
   }
   const bytes = new Uint8Array(builder.size);
   const length = builder.finish(bytes, 0);

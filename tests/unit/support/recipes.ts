@@ -22,7 +22,7 @@ import {
 import { toBytes } from "./entries.ts";
 
 /** The version of the formats that recipes write now: the name of their fixtures' directory. */
-export const FORMAT = "v1";
+export const FORMAT = "v2";
 
 /** Where a recipe's database lies in memory. */
 const DIRECTORY = "/db";
