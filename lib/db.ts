@@ -306,7 +306,12 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     return await call();
   }
 
-  /** Writes every memtable, the active one included, to a table; resolves to how many were written. */
+  /**
+   * Writes every memtable, the active one included, to a table; resolves to
+   * how many were written.
+   *
+   * @throws `ABORTED` if the database is closed before that.
+   */
   flush(): Promise<number> {
     return this.#maintain(() => this.#tree.flush());
   }

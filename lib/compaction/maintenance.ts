@@ -27,7 +27,12 @@ import type { Edit } from "../version/edit.ts";
 import type { Version } from "../version/version.ts";
 import type { VersionSet } from "../version/version_set.ts";
 import { findCovered } from "./covered.ts";
-import { InlineHost, type RunningTask, type TaskHost } from "./host.ts";
+import {
+  aborted,
+  InlineHost,
+  type RunningTask,
+  type TaskHost,
+} from "./host.ts";
 import { leveled } from "./leveled.ts";
 import { sizeTiered } from "./size_tiered.ts";
 import { outputsMax } from "./splitting.ts";
@@ -105,10 +110,10 @@ export class Maintenance {
   readonly compactions: LaneCounters = newCounters();
   /** How often a worker was started in the place of one that died. */
   workerRestarts = 0;
-  /** Why the last flush, or compaction in the background, failed; `undefined` since one succeeded. */
-  lastError: unknown;
   /** Why the last flush failed; `undefined` since one succeeded. */
   flushError: unknown;
+  /** Why the last compaction in the background failed; `undefined` since one succeeded, or none was due. */
+  compactionError: unknown;
   private readonly tree: MaintainedTree;
   private readonly strategy: Strategy;
   private readonly pickOptions: PickOptions;
@@ -159,6 +164,11 @@ export class Maintenance {
   /** Where tasks are done. */
   get place(): "worker" | "inline" {
     return this.worker?.isUsable ? "worker" : "inline";
+  }
+
+  /** Whether a thread was left to itself that may still make files; see worker_host.ts. */
+  get hasStray(): boolean {
+    return this.worker?.hasStray ?? false;
   }
 
   /** 0 while compaction keeps up, 1 when writes should wait for it. */
@@ -214,6 +224,8 @@ export class Maintenance {
     sources: TaskSources,
     onResult: (result: TaskResult, seconds: number) => void,
   ): Promise<void> {
+    // Closed since the round began.
+    if (this.isClosed) return Promise.reject(aborted());
     return new Promise((resolve, reject) => {
       this.compacting = this.host.run(task, sources, {
         done: (result, seconds) => {
@@ -227,6 +239,11 @@ export class Maintenance {
         },
       });
     });
+  }
+
+  /** What failed and was not made good since. */
+  get lastError(): unknown {
+    return this.flushError ?? this.compactionError;
   }
 
   // Flushes.
@@ -261,7 +278,7 @@ export class Maintenance {
           resolve();
           if (this.isClosed) return;
           this.flushError = error;
-          this.failed("flush", error);
+          this.tree.tell({ type: "error", task: "flush", error });
           this.wakeAll(error);
         },
       });
@@ -275,7 +292,6 @@ export class Maintenance {
   ): void {
     const bytesWritten = bytesOf(tables);
     count(this.flushes, memtable.bytes, bytesWritten, seconds);
-    this.lastError = undefined;
     this.flushError = undefined;
     this.tree.tell({
       type: "flush",
@@ -289,15 +305,11 @@ export class Maintenance {
     this.scheduleCompaction();
   }
 
-  private failed(task: "flush" | "compaction", error: unknown): void {
-    this.lastError = error;
-    this.tree.tell({ type: "error", task, error });
-  }
-
   /** Resolves when all but `most` of the memtables that wait now are flushed; rejects if they cannot be. */
   frozenAtMost(most: number): Promise<void> {
     const due = this.tree.frozen.length - most;
     if (due <= 0) return Promise.resolve();
+    if (this.isClosed) return Promise.reject(aborted());
     this.scheduleFlush();
     const flushes = this.flushes.runs + due;
     return this.awaited(
@@ -338,9 +350,11 @@ export class Maintenance {
     if (background === "off" || this.isClosed || this.inBackground) return;
     this.inBackground = true;
     this.compactWhileDue().then(
-      () => this.lastError = undefined,
+      () => this.compactionError = undefined,
       (error) => {
-        if (!this.isClosed) this.failed("compaction", error);
+        if (this.isClosed) return;
+        this.compactionError = error;
+        this.tree.tell({ type: "error", task: "compaction", error });
       },
     ).finally(() => {
       this.inBackground = false;
@@ -364,11 +378,15 @@ export class Maintenance {
   }
 
   private async compactWhileDue(): Promise<void> {
-    let isDue = true;
-    while (isDue && !this.isClosed) {
-      isDue = await this.exclusively(() => this.minorRound());
+    for (let seen = -1; seen !== this.flushes.runs && !this.isClosed;) {
+      // What is flushed from here on may make more due.
+      seen = this.flushes.runs;
+      let isDue = true;
+      while (isDue && !this.isClosed) {
+        isDue = await this.exclusively(() => this.minorRound());
+      }
+      if (!this.isClosed) await this.exclusively(() => this.tombstoneRound());
     }
-    if (!this.isClosed) await this.exclusively(() => this.tombstoneRound());
   }
 
   /** A snapshot was closed: more may be droppable now. */
@@ -556,9 +574,7 @@ export class Maintenance {
   /** Runs `use` behind whatever the compaction lane has to do. */
   private exclusively<T>(use: () => Promise<T>): Promise<T> {
     const turn = this.lane.then(() => {
-      if (this.isClosed) {
-        throw new VarveError("ABORTED", "the database was closed");
-      }
+      if (this.isClosed) throw aborted();
       return use();
     });
     this.lane = turn.catch(() => {});
@@ -570,9 +586,7 @@ export class Maintenance {
     this.isClosed = true;
     this.compacting?.abort();
     this.flushing?.abort();
-    const waiters = this.waiters;
-    this.waiters = [];
-    for (const waiter of waiters) waiter.resolve();
+    this.wakeAll(aborted());
     await this.awaited(Promise.all([this.lane, this.flushEnd]));
     this.worker?.close();
   }

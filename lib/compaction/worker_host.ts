@@ -4,6 +4,10 @@
  * Invariants:
  * - A task whose thread died is done again, with other file numbers, after
  *   the files of the first try were removed.
+ * - A thread that does not answer may be ended in name only (Deno cannot stop
+ *   a busy one). Its files are left alone: those that are there keep their
+ *   numbers from being given again, and it cannot write to anybody else's,
+ *   for files are created only where there is none.
  * - A thread that cannot even start, or that dies again and again, is given
  *   up: from then on tasks are done on the owner's thread.
  * - Whoever waits for a task keeps the process alive; a task that nobody
@@ -59,6 +63,8 @@ interface Assignment {
 export class WorkerHost implements TaskHost {
   /** Whether tasks are done on a thread, as far as is known. */
   isUsable: boolean;
+  /** Whether a thread was left to itself that did not answer. */
+  hasStray = false;
   private readonly options: WorkerHostOptions;
   private readonly assignments = new Map<number, Assignment>();
   private thread: JobThread | undefined;
@@ -172,10 +178,22 @@ export class WorkerHost implements TaskHost {
     this.thread?.post({ type: "abort", id });
     const { thread } = this;
     this.options.runtime.later(ABORT_MILLISECONDS, () => {
-      if (!this.assignments.has(id) || thread === undefined) return;
-      thread.terminate();
-      if (this.thread === thread) this.died("it did not answer", true);
+      if (this.assignments.has(id) && this.thread === thread) this.forsake();
     });
+  }
+
+  /** Ends the thread, which does not answer, and what it was to do. */
+  private forsake(): void {
+    this.thread?.terminate();
+    this.thread = undefined;
+    this.isUsable = false;
+    this.hasStray = true;
+    this.options.onDeath("it did not answer", false);
+    for (const [id, { inline, end }] of [...this.assignments]) {
+      if (inline !== undefined) continue;
+      this.assignments.delete(id);
+      end.failed(aborted());
+    }
   }
 
   /** Somebody waits: the process stays alive. To be undone by {@linkcode WorkerHost.letGo}. */

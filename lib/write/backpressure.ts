@@ -11,6 +11,7 @@
  * Invariants:
  * - A write that was accepted is acknowledged sooner or later, also if
  *   flushes or compactions fail.
+ * - Nobody waits for pressure that is gone, nor for a database that closes.
  * - Without pressure a write pays for one comparison.
  *
  * @module
@@ -31,6 +32,10 @@ const FLUSH_RATE = 32 * 1024 * 1024;
 const DELAY_LEAST = 1;
 /** Milliseconds for which a writer may make up for time in which it wrote nothing. */
 const BURST = 10;
+/** Milliseconds of sleep between two looks at the rate: pressure may be gone. */
+const NAP = 20;
+/** Bytes a second that nobody writes: no bound, as a number that can be reckoned with. */
+const RATE_ANY = 2 ** 50;
 /** Bytes that may always wait for their flush, however small the write buffer. */
 const BACKLOG_LEAST = 8 * 1024 * 1024;
 
@@ -64,8 +69,11 @@ export class Backpressure {
   isOn = false;
   private readonly source: PressureSource;
   private pressure = 0;
-  /** Until when what was written is paid for, on the monotonic clock. */
-  private paidUntil = 0;
+  /** Bytes that were written and not yet paid for with time; below 0 is credit. */
+  private unpaid = 0;
+  /** Up to when time was paid with, on the monotonic clock. */
+  private paidAt = 0;
+  private isClosed = false;
   private delayed:
     | { readonly acknowledged: Promise<void>; readonly promise: Promise<void> }
     | undefined;
@@ -86,7 +94,20 @@ export class Backpressure {
     this.pressure = maintenance.pressure();
     this.isOn = this.pressure > 0 ||
       frozen.length >= options.maxFrozenMemtables;
-    if (!this.isOn) this.episodeEnds();
+    if (!this.isOn) this.ends();
+  }
+
+  /** Ends every wait; resolves when what waited is acknowledged. Flushes and compactions must have ended, so that nobody waits for them. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.ends();
+    // Waits end in the order in which they began.
+    await this.delayed?.promise.catch(() => {});
+  }
+
+  private ends(): void {
+    this.unpaid = 0;
+    this.episodeEnds();
   }
 
   /** Bytes that may wait for their flush. */
@@ -137,40 +158,58 @@ export class Backpressure {
 
   /** Adds bytes to what is to be paid for; returns for how many milliseconds they are not. */
   private charge(bytes: number): number {
+    const rate = this.pay();
+    this.unpaid += bytes;
+    return this.unpaid / rate;
+  }
+
+  /** Pays with the time that has passed; returns the bytes that a millisecond pays for now. */
+  private pay(): number {
     const now = this.source.runtime.monotonicClock();
-    const from = Math.max(this.paidUntil, now - BURST);
-    this.paidUntil = from + bytes * 1000 / this.rate();
-    return this.paidUntil - now;
+    const rate = this.rate() / 1000;
+    const paid = (now - this.paidAt) * rate;
+    this.unpaid = Math.max(this.unpaid - paid, -BURST * rate);
+    this.paidAt = now;
+    return rate;
   }
 
   /** Bytes a second that are allowed now. */
   private rate(): number {
     const { frozen, options, activeMemtable, maintenance } = this.source;
     const calm = (1 - Math.min(1, this.pressure)) ** 2;
-    const byCompaction = this.pressure > 0 ? RATE_MOST * calm : Infinity;
+    const byCompaction = this.pressure > 0 ? RATE_MOST * calm : RATE_ANY;
     const { bytesRead, seconds } = maintenance.flushes;
     const flushed = seconds > 0 ? bytesRead / seconds : FLUSH_RATE;
     const fill = frozen.length - options.maxFrozenMemtables +
       activeMemtable.bytes / options.writeBufferSize;
     const byFlush = fill > 0
       ? 0.75 * flushed * (1 - Math.min(1, fill))
-      : Infinity;
+      : RATE_ANY;
     return RATE_LEAST + Math.min(byCompaction, byFlush);
   }
 
   private async wait(): Promise<void> {
     this.waitBegins();
     try {
-      const { maintenance, options, runtime, frozen } = this.source;
+      const { maintenance, options, frozen } = this.source;
       if (frozen.length > options.maxFrozenMemtables) {
         await maintenance.frozenAtMost(options.maxFrozenMemtables);
       } else if (this.pressure >= 1) await maintenance.relief();
-      const rest = this.paidUntil - runtime.monotonicClock();
-      if (rest > DELAY_LEAST) await runtime.sleep(rest);
+      await this.sleepUntilPaid();
     } catch {
       // The writes are in the log: their acknowledgement says how it went.
     } finally {
       this.waitEnds();
+    }
+  }
+
+  /** Sleeps until all is paid for, at the rates to come, but no longer than the rate of now would take. */
+  private async sleepUntilPaid(): Promise<void> {
+    let rest = this.charge(0);
+    for (let naps = rest / NAP; naps > 0 && !this.isClosed; naps--) {
+      if (rest <= DELAY_LEAST || !this.isOn) return;
+      await this.source.runtime.sleep(Math.min(rest, NAP));
+      rest = this.charge(0);
     }
   }
 

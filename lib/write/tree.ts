@@ -246,11 +246,15 @@ export class Tree implements MaintainedTree, PressureSource {
     await acknowledged;
     while (sharing.published < sequence && !this.isClosed) {
       const isHidden = this.pool.placeOf(this.active.arena) === undefined;
-      if (isHidden && !this.active.isEmpty) {
+      if (isHidden && !this.active.isEmpty && !this.backpressure.isFull) {
         const failure = this.freeze(0);
-        if (failure !== undefined && failure.code !== "BUSY") throw failure;
+        if (failure !== undefined) throw failure;
       }
-      await this.maintenance.frozenAtMost(0);
+      try {
+        await this.maintenance.frozenAtMost(0);
+      } catch (error) {
+        if (!this.isClosed) throw error; // Else nobody reads any more.
+      }
     }
   }
 
@@ -497,8 +501,9 @@ export class Tree implements MaintainedTree, PressureSource {
     } catch (error) {
       this.commits.fail(error);
       throw error;
+    } finally {
+      this.cachedView = undefined; // What fails may have failed behind the edit.
     }
-    this.cachedView = undefined;
     this.backpressure.update();
   }
 
@@ -529,12 +534,14 @@ export class Tree implements MaintainedTree, PressureSource {
   async flush(): Promise<number> {
     const refusal = this.health.refusal();
     if (refusal !== undefined) throw refusal;
+    const { active } = this;
     let tables = 0;
-    if (this.backpressure.isFull) {
-      tables = this.waiting.length;
+    // Others may write all the while, and freeze it themselves.
+    while (this.active === active && this.backpressure.isFull) {
+      tables += this.waiting.length;
       await this.maintenance.frozenAtMost(0);
     }
-    if (!this.active.isEmpty) {
+    if (this.active === active && !active.isEmpty) {
       const failure = this.freeze(0);
       if (failure !== undefined) throw failure;
     }
@@ -557,14 +564,27 @@ export class Tree implements MaintainedTree, PressureSource {
     }
     await this.maintenance.close();
     await this.commits.idle();
+    await this.backpressure.close();
+    if (this.maintenance.hasStray) this.keepNumbers();
     try {
       this.log.close();
-    } finally {
-      this.versions.close();
+    } catch (error) {
+      failure ??= error;
     }
+    this.versions.close();
     await this.versions.removed();
     failure ??= this.health.refusal();
     if (failure !== undefined) throw failure;
+  }
+
+  /** Makes the file numbers given so far durable: a thread that cannot be ended may yet make files under them. */
+  private keepNumbers(): void {
+    if (this.health.failure !== undefined) return;
+    try {
+      this.commit({});
+    } catch {
+      // The handle is latched now, and close() says so.
+    }
   }
 
   /** Flushes, if that can be done soon. If not, the logs have everything: what follows makes them durable. */

@@ -6,6 +6,7 @@
  */
 import { test } from "node:test";
 import { MemoryFileSystem } from "../../lib/runtime/memory.ts";
+import { fileName, parseFileName } from "../../lib/version/files.ts";
 import { type Db, type Options, VarveError } from "../../mod.ts";
 import {
   assert,
@@ -33,6 +34,7 @@ import {
   type FaultTarget,
   namesIn,
   openIn,
+  PATH,
   withMemoryDb,
 } from "./support/memory.ts";
 
@@ -427,3 +429,22 @@ test(
       assertEquals(db.stats().tableCount, 1);
     }, { ...QUIET, durability: "buffered", blockCacheSize: 0, blockSize: 256 }),
 );
+
+test("a table's name that is taken, by a thread of an earlier life, is neither written to nor removed", async () => {
+  await withMemoryDb(async (db, files) => {
+    await db.put("a", "1");
+    const given = namesIn(files).map((name) => parseFileName(name)?.number);
+    const next = Math.max(...given.map((number) => number ?? 0)) + 1;
+    const taken = [next, next + 1].map((number) =>
+      `${PATH}/${fileName("table", number)}`
+    );
+    const content = new Uint8Array([1, 2, 3]);
+    for (const path of taken) files.writeFile(path, content);
+    await rejectsWith("IO", () => db.flush());
+    for (const path of taken) assertEquals(files.readFile(path), content);
+    await db.flush();
+    assertEquals(db.stats().tableCount, 1);
+    for (const path of taken) assertEquals(files.readFile(path), content);
+    assertEquals(text(db.get("a")), "1");
+  });
+});

@@ -424,3 +424,92 @@ test("an asynchronous walk that is ended before it started: the scan leaked", as
   await db.scan()[Symbol.asyncIterator]().return();
   assertEquals(db.stats().openScans, 0);
 });
+
+test("scans failed after an edit whose fresh manifest could not be written: the tables that it removed were looked for", async () => {
+  const files = new MemoryFileSystem();
+  const db = await openIn(files, { blockCacheSize: 0 });
+  const size = () => {
+    const name = files.list("/db").find((name) => name.startsWith("MANIFEST"));
+    return files.stat(`/db/${name}`)?.size ?? 0;
+  };
+  const bytesMax = 1024 * 1024 + 2 * size();
+  /** A table with one key; the manifest grows by twice its length and a constant. */
+  const grow = async (first: number, length: number) => {
+    const before = size();
+    await db.put(new Uint8Array(length).fill(first), "v");
+    await db.flush();
+    return size() - before;
+  };
+  for (let i = 0; i < 7; i++) await grow(i, 65_536);
+  await db.deleteRange(new Uint8Array([0]), new Uint8Array([7]));
+  await db.flush();
+  const cost = await grow(8, 20_000);
+  // The next edit makes the manifest too large, whatever it is.
+  const missing = bytesMax - size() - cost;
+  await grow(9, 20_000 + Math.floor(missing / 2));
+  assertLess(bytesMax - size(), 3);
+  assertEquals([...db.scan()].length, 2);
+  let failed = 0;
+  files.onOperation = (operation, path) => {
+    if (operation !== "create" || !path.includes("MANIFEST")) return;
+    failed++;
+    throw new VarveError("IO", "no disk");
+  };
+  await assertRejects(() => db.minorCompact(), VarveError);
+  assertEquals(failed, 1);
+  assertEquals([...db.scan()].length, 2);
+  await assertRejects(() => db.close(), VarveError);
+});
+
+test("flush() was refused with BUSY when others went on writing while it waited", async () => {
+  const files = new MemoryFileSystem();
+  await using db = await openIn(files, {
+    durability: "buffered",
+    writeBufferSize: 1024 * 1024,
+  });
+  const value = new Uint8Array(100_000);
+  let isBusy = false;
+  const writeUntilBusy = () => {
+    isBusy = false;
+    for (let i = 0; i < 200 && !isBusy; i++) {
+      const { refused } = db.stats().stalls;
+      db.put(`k${i}`, value).catch(() => {});
+      isBusy = db.stats().stalls.refused > refused;
+    }
+  };
+  writeUntilBusy();
+  assert(isBusy);
+  db.events.addEventListener("flush", writeUntilBusy);
+  assert(await db.flush() > 0);
+  db.events.removeEventListener("flush", writeUntilBusy);
+});
+
+test("flush() that waited when the database was closed: it said that it had flushed, or hung", async () => {
+  const files = new MemoryFileSystem();
+  const runtime = memoryRuntime(files);
+  // A flush that gets no turn before closing has waited long enough.
+  let isStuck = false;
+  const db = await openWith(
+    {
+      ...runtime,
+      pause: () => isStuck ? new Promise(() => {}) : runtime.pause(),
+      later: (_, call) => runtime.later(1, call),
+    },
+    "/db",
+    { ...QUIET, writeBufferSize: 1024 * 1024 },
+  );
+  isStuck = true;
+  const value = new Uint8Array(100_000);
+  const writes: Promise<void>[] = [];
+  while (db.stats().stalls.refused === 0) {
+    writes.push(db.put(`k${writes.length}`, value));
+  }
+  const refused = writes.pop();
+  await assertRejects(async () => await refused, VarveError);
+  const waiting = db.flush().then(() => "flushed", (error) => error.code);
+  await db.close();
+  assertEquals(await waiting, "ABORTED");
+  await Promise.all(writes);
+  await using again = await openIn(files);
+  assertEquals([...again.scan()].length, writes.length);
+});

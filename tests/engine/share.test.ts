@@ -298,6 +298,22 @@ test("a record larger than the write buffer is seen once it is acknowledged, and
   }));
 
 test(
+  "a write that waits until readers see it is not counted as refused",
+  LONG,
+  () =>
+    withReader(async (db) => {
+      const outcomes: Promise<boolean>[] = [];
+      while (db.stats().stalls.refused === 0) {
+        const write = db.put(`${outcomes.length}`, filled(100_000));
+        outcomes.push(write.then(() => true, () => false));
+      }
+      const accepted = await Promise.all(outcomes);
+      assertEquals(accepted.filter((is) => !is).length, 1);
+      assertEquals(db.stats().stalls.refused, 1);
+    }),
+);
+
+test(
   "when no arena is free, writes are seen once they are acknowledged",
   LONG,
   () =>

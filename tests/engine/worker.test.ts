@@ -2,9 +2,13 @@
  * Flushes and compactions on a worker: off the program's thread, with the
  * same results, whatever becomes of the worker.
  */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import type { Task } from "../../lib/compaction/tasks.ts";
 import { openWith } from "../../lib/open.ts";
+import type { Runtime } from "../../lib/runtime/runtime.ts";
+import { fileName, parseFileName } from "../../lib/version/files.ts";
 import type { CompactionOptions, Db, TreeEvent } from "../../mod.ts";
 import {
   assert,
@@ -226,28 +230,56 @@ test("close() during a compaction: ABORTED or done, soon, and no orphan", async 
   }
 });
 
-test("a worker that is stuck does not keep close() waiting for ever", async () => {
+test("a worker that is stuck does not keep close() waiting for ever, and its file numbers are not given again", async () => {
   await withTempDir(async (dir) => {
-    // The worker never hears of anything.
+    // The worker never hears of anything, and cannot be ended: when nobody
+    // waits for it any more it does what it was told long ago.
     const watched = await watchWorkers(NEVER);
     const { startWorker } = watched.runtime;
-    const deaf = {
+    const tasks: Task[] = [];
+    const deaf: Runtime = {
       ...watched.runtime,
-      startWorker: async (
-        ...parts: Parameters<NonNullable<typeof startWorker>>
-      ) => {
-        const thread = await startWorker!(...parts); // Watched runtimes have it.
-        return { ...thread, post: () => {} };
+      later: (milliseconds, callback) =>
+        watched.runtime.later(milliseconds / 20, callback),
+      startWorker: async (events, url) => {
+        const thread = await startWorker!(events, url); // Watched runtimes have it.
+        const post = (message: unknown) => {
+          const { type, task } = message as { type: string; task: Task };
+          if (type === "run") tasks.push(task);
+        };
+        return { ...thread, post };
       },
     };
     const db = await openWith(deaf, dir, { compaction: WORKER });
+    const told: unknown[] = [];
+    db.events.addEventListener("worker", (event) => {
+      told.push((event as CustomEvent).detail);
+    });
     await db.put("a", "1");
     const flush = db.flush().catch((error) => error.code);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    while (tasks.length === 0) await watched.runtime.pause();
+    const orphan = join(dir, fileNameOf(tasks[0]));
+    writeFileSync(orphan, "begun");
     await db.close();
-    await flush;
+    assertEquals(await flush, "ABORTED");
+    assertEquals(told, [
+      { type: "worker", isReplaced: false, reason: "it did not answer" },
+    ]);
+    assert(existsSync(orphan), "what may still be written to was removed");
+    // It may as well have written nothing so far.
+    rmSync(orphan);
     const again = await openWith(watched.runtime, dir, { compaction: WORKER });
+    // The log and the manifest of the new life were given the next numbers.
+    const numbers = readdirSync(dir).map((name) => parseFileName(name)?.number);
+    const number = parseFileName(fileNameOf(tasks[0]))?.number;
+    assert(!numbers.includes(number), `${number} was given again`);
     assertEquals(again.get("a"), new TextEncoder().encode("1"));
     await again.close();
   });
 });
+
+/** The name of the file that a task writes. */
+function fileNameOf(task: Task): string {
+  assert(task.type !== "probe");
+  return fileName("table", task.output.firstNumber);
+}

@@ -4,6 +4,7 @@ import {
   type MaintainedTree,
   Maintenance,
 } from "../../../lib/compaction/maintenance.ts";
+import type { TaskHost } from "../../../lib/compaction/host.ts";
 import { VarveError } from "../../../lib/errors.ts";
 import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
 import { type ResolvedOptions, resolveOptions } from "../../../lib/options.ts";
@@ -45,8 +46,10 @@ const LOOKS_MAX = 10_000;
 class FakeTree implements MaintainedTree {
   readonly files: MemoryFileSystem = newFiles();
   readonly runtime: Runtime = memoryRuntime(this.files, {
-    clock: () => this.now += 0.01,
+    clock: () => this.now += this.tick,
   });
+  /** Milliseconds from one look at the clock to the next. */
+  tick = 0.01;
   /** Milliseconds of the clock. */
   now = 5000;
   readonly counters = new ReadCounters();
@@ -302,6 +305,60 @@ test("a background compaction that fails is told, and the next one may succeed",
   assertEquals(tree.tables.length, 1);
 });
 
+test("what a flush makes due while tombstones are looked for is compacted without another flush", async () => {
+  const tree = new FakeTree({ background: "inline", minThreshold: 4 });
+  const tombstones = entries(6000, 2).map(({ key, sequence }) =>
+    tombstone(key, sequence)
+  );
+  tree.addTable([put("a", 1), ...tombstones]);
+  tree.tick = 2; // Each step is a slice, so that the flushes end before the merge.
+  // The last thing that a background compaction does:
+  let flush: Promise<void> | undefined;
+  tree.files.onOperation = (operation, path) => {
+    if (operation !== "create" || !path.endsWith(".vtab")) return;
+    tree.files.onOperation = undefined;
+    for (let i = 0; i < 3; i++) tree.freeze(`k${i}`);
+    flush = tree.maintenance.frozenAtMost(0);
+  };
+  tree.maintenance.scheduleCompaction();
+  await turns(tree, 200);
+  assert(flush !== undefined);
+  await flush;
+  await turns(tree, 200);
+  assertEquals(tree.tables, [["a", "k0", "k1", "k2"]]);
+});
+
+test("a background compaction that finds nothing due does not hide that flushing fails", async () => {
+  const tree = new FakeTree({ background: "inline" });
+  tree.freeze("a");
+  const mend = tree.failTables("create");
+  const error = await assertRejects(() => tree.maintenance.frozenAtMost(0));
+  tree.maintenance.scheduleCompaction();
+  await turns(tree);
+  assertStrictEquals(tree.maintenance.lastError, error);
+  mend();
+  await tree.maintenance.frozenAtMost(0);
+  assertEquals(tree.maintenance.lastError, undefined);
+});
+
+test("a flush that succeeds does not hide that compaction fails", async () => {
+  const tree = new FakeTree({ background: "inline", minThreshold: 2 });
+  tree.addTable(entries(10));
+  tree.addTable(entries(10, 100));
+  const mend = tree.failTables("create");
+  tree.maintenance.scheduleCompaction();
+  await turns(tree);
+  const error = tree.maintenance.lastError;
+  assert(error instanceof VarveError);
+  mend();
+  // As told in the turn of the flush; the compaction behind it comes later.
+  tree.freeze("z");
+  await tree.maintenance.frozenAtMost(0);
+  assertStrictEquals(tree.maintenance.lastError, error);
+  await turns(tree, 30);
+  assertEquals(tree.maintenance.lastError, undefined);
+});
+
 test("a failed compaction leaves the tables and no file, and the lane open", async () => {
   const tree = new FakeTree({ ...QUIET, minThreshold: 2 });
   tree.addTable(entries(10));
@@ -389,12 +446,48 @@ test("close() gives a compaction up: ABORTED, no file, the tables as they were",
   await rejectsWith("ABORTED", () => tree.maintenance.tombstoneCompact());
 });
 
+test("a merge does not begin behind close() because a probe went before it", async () => {
+  for (let ticks = 0; ticks < 12; ticks++) {
+    const tree = new FakeTree();
+    tree.addTable([put("a", 2), put("a", 1), ...entries(50, 3)]);
+    const { host } = tree.maintenance as unknown as { host: TaskHost };
+    const run = host.run.bind(host);
+    const begun: string[] = [];
+    let isClosing = false;
+    let closing: Promise<void> | undefined;
+    host.run = (task, sources, end) => {
+      begun.push(`${task.type}${isClosing ? " behind close()" : ""}`);
+      return run(task, sources, {
+        done: (result, seconds) => {
+          end.done(result, seconds);
+          closing ??= (async () => {
+            for (let i = 0; i < ticks; i++) await Promise.resolve();
+            isClosing = true;
+            await tree.maintenance.close();
+          })();
+        },
+        failed: (error) => end.failed(error),
+      });
+    };
+    await tree.maintenance.majorCompact().catch((error) =>
+      assertEquals(error.code, "ABORTED")
+    );
+    await closing;
+    assertEquals(begun.includes("merge behind close()"), false, `${ticks}`);
+    assertEquals(tree.tableFiles.length, 1);
+  }
+});
+
 test("close() gives a flush up, and who waits for one is let go", async () => {
   const tree = new FakeTree();
   tree.freeze("a");
-  const waiting = tree.maintenance.frozenAtMost(0);
+  const waiting = rejectsWith(
+    "ABORTED",
+    () => tree.maintenance.frozenAtMost(0),
+  );
   await tree.maintenance.close();
   await waiting;
+  await rejectsWith("ABORTED", () => tree.maintenance.frozenAtMost(0));
   await turns(tree);
   assertEquals(tree.waiting.length, 1);
   assertEquals(tree.tableFiles, []);
