@@ -244,10 +244,12 @@ export class BlockCache implements Lender {
     const segment = shard * this.segments + own;
     const generation = Atomics.load(words, this.generations + segment);
     // A bucket names no place of an older generation: if it names this one
-    // now, the record there is of this generation or of a later one.
-    if (words[entry + PLACES] !== place || stateOf(generation) < READABLE) {
-      return false;
-    }
+    // now, the record there is of this generation or of a later one. It may
+    // have been named anew: nothing of it is read before that is known.
+    if (
+      Atomics.load(words, entry + PLACES) !== place ||
+      stateOf(generation) < READABLE
+    ) return false;
     const records = this.shardRecords[shard];
     const offset = offsetOf(place);
     const start = own * this.segmentBytes + offset;
