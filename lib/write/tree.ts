@@ -492,13 +492,15 @@ export class Tree implements MaintainedTree, PressureSource {
   }
 
   commit(edit: Edit): void {
+    // Before: what the edit names may be true, and what it removes gone,
+    // although a fresh manifest that was due then fails.
+    this.cachedView = undefined;
     try {
       this.versions.commit(edit);
     } catch (error) {
       this.commits.fail(error);
       throw error;
     }
-    this.cachedView = undefined;
     this.backpressure.update();
   }
 
