@@ -35,6 +35,7 @@ import {
 } from "./layout.ts";
 import {
   hitsAt,
+  isRecordOf,
   offsetOf,
   READABLE,
   segmentOf,
@@ -157,7 +158,7 @@ export class BlockCache implements Lender {
    * @param counts Whether this is a use that keeps the block in the cache.
    */
   find(table: TableBlocks, ordinal: number, counts: boolean): boolean {
-    if (!this.enterSeen(table.seen, ordinal * SEEN_WORDS)) {
+    if (!this.enterSeen(table, ordinal)) {
       if (!this.look(table, ordinal)) return false;
     }
     this.hits++;
@@ -170,11 +171,13 @@ export class BlockCache implements Lender {
   }
 
   /**
-   * Takes the block where this thread found it last, if it is still there:
-   * nothing of it is looked at, for a segment that keeps its generation keeps
-   * its bytes. This is no more than a guess before `isStill`.
+   * Takes the block where this thread found it last, if it is still there.
+   * That the record names it is looked at for the sake of a generation that
+   * has come round since. This is no more than a guess before `isStill`.
    */
-  private enterSeen(seen: Int32Array, at: number): boolean {
+  private enterSeen(table: TableBlocks, ordinal: number): boolean {
+    const { seen } = table;
+    const at = ordinal * SEEN_WORDS;
     if (at >= seen.length) return false;
     const generation = seen[at + 2];
     if (generation === 0) return false;
@@ -185,9 +188,12 @@ export class BlockCache implements Lender {
     const segment = shard * this.segments + own;
     const now = this.words[this.generations + segment];
     if (((now ^ generation) >>> 4) !== 0) return false;
+    const start = own * this.segmentBytes + offsetOf(place);
+    if (!isRecordOf(this.shardRecords[shard], start >>> 2, table, ordinal)) {
+      return false;
+    }
     this.source = this.shardBytes[shard];
-    this.start = own * this.segmentBytes + offsetOf(place) +
-      RECORD_HEADER_BYTES;
+    this.start = start + RECORD_HEADER_BYTES;
     this.length = seen[at + 1];
     this.segment = segment;
     this.generation = generation;
@@ -238,18 +244,19 @@ export class BlockCache implements Lender {
     const segment = shard * this.segments + own;
     const generation = Atomics.load(words, this.generations + segment);
     // A bucket names no place of an older generation: if it names this one
-    // now, the record there is of this generation or of a later one.
-    if (words[entry + PLACES] !== place || stateOf(generation) < READABLE) {
-      return false;
-    }
+    // now, the record there is of this generation or of a later one. It may
+    // have been named anew: nothing of it is read before that is known.
+    if (
+      Atomics.load(words, entry + PLACES) !== place ||
+      stateOf(generation) < READABLE
+    ) return false;
     const records = this.shardRecords[shard];
     const offset = offsetOf(place);
     const start = own * this.segmentBytes + offset;
     const record = start >>> 2;
     const length = records[record + 3];
     if (
-      records[record] !== table.low || records[record + 1] !== table.high ||
-      records[record + 2] !== ordinal || length <= 0 ||
+      !isRecordOf(records, record, table, ordinal) || length <= 0 ||
       offset + length > this.segmentBytes
     ) return false;
     this.source = this.shardBytes[shard];
@@ -298,10 +305,10 @@ export class BlockCache implements Lender {
    * shard is emptied, and what it was writing to, a segment or two, is never
    * used again: should it only have been stopped, its bytes end there.
    *
-   * @param holder The dead thread's {@linkcode BlockCache.holder}.
+   * @param holder The dead thread's {@linkcode BlockCache.holder}; 0 is nobody.
    */
   abandon(holder: number): void {
-    this.writer?.abandon(holder);
+    if (holder !== 0) this.writer?.abandon(holder); // A lock of 0 is free.
   }
 
   /** Bytes of the blocks held, with what each costs beside its own. */

@@ -32,6 +32,8 @@
  * - No bucket names a place of a segment when it is opened; its generation
  *   changes then, and only then are its bytes overwritten.
  * - Only who holds the shard's lock changes anything but counts of hits.
+ * - A generation comes round after 2^20 uses of its segment. Within a lookup
+ *   it tells them all apart; what is remembered for longer is looked at again.
  *
  * @module
  */
@@ -253,7 +255,7 @@ export class TableBlocks {
   readonly high: number;
   /** What {@linkcode hashBlock} starts from. */
   readonly seed: number;
-  /** Where this thread found blocks last. That is still right if their segments' generations are the same. */
+  /** Where this thread found blocks last. That is still right if their segments' generations are the same, and the records there. */
   seen: Int32Array = new Int32Array(0);
 
   /** Of table `number`; numbers are never used again. */

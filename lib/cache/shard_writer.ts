@@ -509,10 +509,7 @@ export class ShardWriter {
       const place = words[entry + PLACES];
       if (words[entry] !== tag || place === 0 || !this.isSound(place)) continue;
       const record = this.recordAt(segmentOf(place), offsetOf(place));
-      if (
-        records[record] === table.low && records[record + 1] === table.high &&
-        records[record + 2] === ordinal
-      ) return true;
+      if (isRecordOf(records, record, table, ordinal)) return true;
     }
     return false;
   }
@@ -578,6 +575,17 @@ export class ShardWriter {
     this.words[at] = 0;
     return true;
   }
+}
+
+/** Whether the record at a word is that of a block. */
+export function isRecordOf(
+  records: Int32Array,
+  record: number,
+  table: TableBlocks,
+  ordinal: number,
+): boolean {
+  return records[record] === table.low && records[record + 1] === table.high &&
+    records[record + 2] === ordinal;
 }
 
 /** What a bucket calls a record of a shard. */

@@ -43,7 +43,7 @@
  *
  * @module
  */
-import type { EntryKind } from "../cursor.ts";
+import type { EntryKind, Found } from "../cursor.ts";
 
 /** The tallest node. With branching 4 it serves 16 million entries well. */
 export const MAX_HEIGHT = 12;
@@ -118,6 +118,14 @@ export abstract class ArenaNodes {
     this.words = new Int32Array(arena);
     this.bytes = new Uint8Array(arena);
   }
+
+  /** Offers the newest entry of the key that a reader at `sequence` sees. */
+  abstract get(
+    key: Uint8Array,
+    keyLength: number,
+    sequence: number,
+    found: Found,
+  ): void;
 
   /** The first node at or after the key; 0 if none. */
   abstract seek(key: Uint8Array, keyLength: number): number;

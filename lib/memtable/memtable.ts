@@ -10,10 +10,9 @@
  * @module
  */
 import { copyBytes } from "../encoding/bytes.ts";
-import type { Cursor, EntryKind, Found } from "../cursor.ts";
-import { type Fragment, RangeTombstones } from "./range_tombstones.ts";
+import type { EntryKind } from "../cursor.ts";
 import { ARENA_OVERHEAD, entryRoom, rangeRoom } from "./arena.ts";
-import { ArenaCursor } from "./arena_cursor.ts";
+import { ReadableMemtable } from "./readable.ts";
 import { SkipList } from "./skiplist.ts";
 
 export { entryRoom, rangeRoom };
@@ -117,71 +116,41 @@ export class ArenaPool {
   }
 }
 
-/** A memtable as reads see it. */
-export interface ReadableMemtable {
-  /** Point entries, every version counted. */
-  readonly entries: number;
-  /** More than 0 if there are range tombstones. */
-  readonly rangeTombstones: number;
-  /** Offers what the memtable knows of a key to a reader at `sequence`. */
-  get(
-    key: Uint8Array,
-    keyLength: number,
-    sequence: number,
-    found: Found,
-  ): void;
-  /** The range tombstones as of now. */
-  fragments(): readonly Fragment[];
-  /** A cursor over the point entries. */
-  cursor(): Cursor;
-  /** Counts one more reader. */
-  retain(): void;
-  /** Counts one less. */
-  release(): void;
-}
-
 /** A memtable. */
-export class Memtable implements ReadableMemtable {
+export class Memtable extends ReadableMemtable<SkipList> {
   /** The number of the first log that holds any of its entries. It rises only while there are none. */
   firstLog: number;
   private readonly pool: ArenaPool;
-  private readonly list: SkipList;
-  private readonly ranges = new RangeTombstones();
   private readers = 1;
   /** The lowest sequence in it; 0 while it is empty. */
   oldest = 0;
   /** The highest sequence in it; 0 while it is empty. */
-  newest = 0;
+  override newest = 0;
   /** Point tombstones in it. */
   tombstones = 0;
   /** Range deletes in it. */
-  rangeTombstones = 0;
+  override rangeTombstones = 0;
 
   /** An empty memtable with room for `room` bytes at least. */
   constructor(firstLog: number, pool: ArenaPool, room: number) {
+    super(new SkipList(pool.take(room)));
     this.firstLog = firstLog;
     this.pool = pool;
-    this.list = new SkipList(pool.take(room));
   }
 
   /** The memory that its entries lie in, for a SharedMemtable. */
   get arena(): SharedArrayBuffer {
-    return this.list.arena;
+    return this.nodes.arena;
   }
 
   /** Bytes of arena in use by entries. */
   get bytes(): number {
-    return this.list.used - ARENA_OVERHEAD;
+    return this.nodes.used - ARENA_OVERHEAD;
   }
 
   /** Bytes of arena left. */
   get room(): number {
-    return this.list.room;
-  }
-
-  /** Point entries, every version counted. */
-  get entries(): number {
-    return this.list.entries;
+    return this.nodes.room;
   }
 
   /** Whether nothing was written to it. */
@@ -199,7 +168,7 @@ export class Memtable implements ReadableMemtable {
     valueStart: number,
     valueEnd: number,
   ): void {
-    this.list.add(
+    this.nodes.add(
       sequence,
       kind,
       key,
@@ -219,7 +188,7 @@ export class Memtable implements ReadableMemtable {
     end: Uint8Array,
     snapshots?: readonly number[],
   ): void {
-    this.list.addRange(sequence, start, end);
+    this.nodes.addRange(sequence, start, end);
     this.ranges.add(
       copyBytes(start, 0, start.length),
       copyBytes(end, 0, end.length),
@@ -235,40 +204,13 @@ export class Memtable implements ReadableMemtable {
     this.newest = sequence;
   }
 
-  /** Offers what the memtable knows of a key to a reader at `sequence`. */
-  get(
-    key: Uint8Array,
-    keyLength: number,
-    sequence: number,
-    found: Found,
-  ): void {
-    if (this.ranges.size > 0) {
-      found.offerTombstone(
-        this.ranges.covering(key, 0, keyLength, sequence),
-      );
-    }
-    this.list.get(key, keyLength, sequence, found);
-  }
-
-  /** The range tombstones as of now. */
-  fragments(): readonly Fragment[] {
-    return this.ranges.list();
-  }
-
-  /** A cursor over the point entries. */
-  cursor(): Cursor {
-    const cursor = new ArenaCursor(this.list);
-    cursor.newest = this.newest;
-    return cursor;
-  }
-
   /** Counts one more reader; the arena is not used again before it is gone. */
-  retain(): void {
+  override retain(): void {
     this.readers++;
   }
 
   /** Counts one reader, or the tree itself, less. */
-  release(): void {
-    if (--this.readers === 0) this.pool.give(this.list.arena);
+  override release(): void {
+    if (--this.readers === 0) this.pool.give(this.nodes.arena);
   }
 }

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import type { Cursor, Found } from "../cursor.ts";
+import type { Found } from "../cursor.ts";
 import {
   ArenaNodes,
   FIRST_RANGE,
@@ -28,9 +28,7 @@ import {
   PREFIX_START,
   RANGE_HEADER,
 } from "./arena.ts";
-import { ArenaCursor } from "./arena_cursor.ts";
-import type { ReadableMemtable } from "./memtable.ts";
-import { type Fragment, RangeTombstones } from "./range_tombstones.ts";
+import { ReadableMemtable } from "./readable.ts";
 
 /** Which memtable an arena holds, where its owner says so: `words[index]` is `use` while it is this one. */
 export interface ArenaUse {
@@ -87,8 +85,7 @@ class SharedNodes extends ArenaNodes {
     return next;
   }
 
-  /** See SkipList.get. */
-  get(
+  override get(
     key: Uint8Array,
     keyLength: number,
     sequence: number,
@@ -277,15 +274,14 @@ class SharedNodes extends ArenaNodes {
  * Range tombstones are copied: those up to the sequence that {@linkcode
  * SharedMemtable.follow} was told last count, and no others.
  */
-export class SharedMemtable implements ReadableMemtable {
+export class SharedMemtable extends ReadableMemtable<SharedNodes> {
   /** The lowest sequence in it. */
   readonly oldest: number;
-  /** No entry that counts has a higher sequence. */
-  newest: number;
-  private readonly nodes: SharedNodes;
-  private readonly ranges = new RangeTombstones();
-  /** The word that links to the next record of a range tombstone. */
+  override newest: number;
+  /** The word that links to the next record of a range tombstone, */
   private nextRange = FIRST_RANGE;
+  /** and the sequence of the record that the word belongs to. */
+  private lastRange = 0;
 
   /**
    * The memtable in `arena`.
@@ -302,24 +298,23 @@ export class SharedMemtable implements ReadableMemtable {
     oldest: number,
     use?: ArenaUse,
   ) {
-    this.nodes = new SharedNodes(arena, use);
+    super(new SharedNodes(arena, use));
     this.newest = newest;
     this.oldest = oldest;
     this.follow(newest);
   }
 
-  /** Whether the arena still holds this memtable: if not, all that was read since the last time is void. */
+  /**
+   * Whether the arena still holds this memtable: if not, all that was read
+   * since the last time is void. Where plain reads may be late
+   * (runtime/memory_order.ts) the caller keeps them before this look.
+   */
   isIntact(): boolean {
     return this.nodes.isIntact();
   }
 
-  /** Point entries, every version counted. */
-  get entries(): number {
-    return this.nodes.entries;
-  }
-
   /** Fragments of range tombstones. */
-  get rangeTombstones(): number {
+  override get rangeTombstones(): number {
     return this.ranges.size;
   }
 
@@ -344,6 +339,7 @@ export class SharedMemtable implements ReadableMemtable {
       const sequence = this.addRange(record, newest, snapshots);
       if (sequence > newest) return;
       this.nextRange = record;
+      this.lastRange = sequence;
     }
   }
 
@@ -362,6 +358,7 @@ export class SharedMemtable implements ReadableMemtable {
     const high = words[record + 4];
     const low = words[record + 3] >>> 0;
     const sequence = high * HIGH_UNIT + low;
+    if (sequence <= this.lastRange) leftArena(); // Or a circle would not end.
     if (sequence <= newest) {
       this.ranges.add(
         new Uint8Array(bytes.subarray(start, middle)),
@@ -373,34 +370,9 @@ export class SharedMemtable implements ReadableMemtable {
     return sequence;
   }
 
-  /** Offers what the memtable knows of a key to a reader at `sequence`. */
-  get(
-    key: Uint8Array,
-    keyLength: number,
-    sequence: number,
-    found: Found,
-  ): void {
-    if (this.ranges.size > 0) {
-      found.offerTombstone(this.ranges.covering(key, 0, keyLength, sequence));
-    }
-    this.nodes.get(key, keyLength, sequence, found);
-  }
-
-  /** The range tombstones that count. */
-  fragments(): readonly Fragment[] {
-    return this.ranges.list();
-  }
-
-  /** A cursor over the point entries. */
-  cursor(): Cursor {
-    const cursor = new ArenaCursor(this.nodes);
-    cursor.newest = this.newest;
-    return cursor;
-  }
-
   /** Does nothing: a reader keeps no memtable alive. */
-  retain(): void {}
+  override retain(): void {}
 
   /** Does nothing. */
-  release(): void {}
+  override release(): void {}
 }

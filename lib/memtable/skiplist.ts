@@ -127,7 +127,7 @@ export class SkipList extends ArenaNodes {
   }
 
   /** Offers the newest entry of the key that a reader at `sequence` sees. */
-  get(
+  override get(
     key: Uint8Array,
     keyLength: number,
     sequence: number,

@@ -8,7 +8,7 @@
  */
 import { type Found, PUT } from "../cursor.ts";
 import { hashKey, keyHash } from "../encoding/hash.ts";
-import type { ReadableMemtable } from "../memtable/memtable.ts";
+import type { ReadableMemtable } from "../memtable/readable.ts";
 import type { Results } from "../runtime/results.ts";
 import { countTablesFrom } from "../sstable/sorted_run.ts";
 import type { Version } from "../version/version.ts";

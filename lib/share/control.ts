@@ -91,6 +91,12 @@ export interface SharedState {
   readonly memtables: readonly ListedMemtable[];
 }
 
+/** The state as readers find it. */
+export interface PublishedState extends SharedState {
+  /** What the low word of the published sequence is added to. */
+  readonly sequenceBase: number;
+}
+
 /** The control block, for either side. */
 export class ControlBlock {
   /** The memory. */
@@ -169,7 +175,7 @@ export class ControlBlock {
   }
 
   /** The state. It counts only if the version is the same before and afterwards. */
-  readState(): SharedState & { readonly sequenceBase: number } {
+  readState(): PublishedState {
     const { state: fields } = this;
     const count = Math.min(fields[STATE + 3], this.memtablesMax);
     const memtables: ListedMemtable[] = [];

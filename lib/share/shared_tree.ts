@@ -32,6 +32,7 @@ import {
   fence,
   type Lease,
   type ListedMemtable,
+  type PublishedState,
   VERSION,
 } from "./control.ts";
 import { refuseHandle, type ShareHandle } from "./handle.ts";
@@ -136,10 +137,14 @@ export class SharedTree implements ReadSource {
 
   private refresh(): number {
     for (;;) {
-      const version = this.control.settledVersion();
-      if (version === CLOSED_VERSION) this.ownerClosed();
+      this.checkOpen(); // A codec may have closed the reader in the middle.
+      const version = this.settledVersion();
+      const state = this.control.readState();
+      const published = state.sequenceBase + this.control.sequenceLow();
+      // Of halves of two states nothing may be made: it would be kept.
+      if (!this.isCurrent(version)) continue;
       try {
-        this.show();
+        this.show(state, published);
       } catch (error) {
         if (this.isCurrent(version)) throw error;
         continue;
@@ -151,12 +156,21 @@ export class SharedTree implements ReadSource {
     }
   }
 
-  /** Makes the view show the state as it is now, which may be changing. */
-  private show(): void {
+  /** See {@linkcode ControlBlock.settledVersion}. An owner that is gone is waited for once. */
+  private settledVersion(): number {
+    try {
+      const version = this.control.settledVersion();
+      return version === CLOSED_VERSION ? this.ownerClosed() : version;
+    } catch (error) {
+      this.close("database");
+      throw error;
+    }
+  }
+
+  /** Makes the view show a state, which may be changing meanwhile. */
+  private show(state: PublishedState, published: number): void {
     this.version = NO_VERSION;
-    const state = this.control.readState();
     this.sequenceBase = state.sequenceBase;
-    const published = this.published();
     const byUse = new Map<number, SharedMemtable>();
     this.memtables = state.memtables.map((listed) => {
       const memtable = this.memtableOf(listed, published);

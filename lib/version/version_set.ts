@@ -150,7 +150,8 @@ export class VersionSet {
    * Makes an edit durable and then true.
    *
    * @throws `CORRUPTION` if the edit does not fit; nothing was written then.
-   * @throws whatever the manifest's write or sync threw; the tree is as before.
+   * @throws whatever the manifest's write or sync threw; the tree is as before,
+   * unless what failed was the fresh manifest that was due after this edit.
    */
   commit(edit: Edit): void {
     const manifest = this.manifest;

@@ -502,7 +502,9 @@ export class Tree implements MaintainedTree, PressureSource {
       this.commits.fail(error);
       throw error;
     } finally {
-      this.cachedView = undefined; // What fails may have failed behind the edit.
+      // Also if it failed: it may have done so behind the edit, in the fresh
+      // manifest that was due, when what the edit removes is gone.
+      this.cachedView = undefined;
     }
     this.backpressure.update();
   }

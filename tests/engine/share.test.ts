@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { attachWith } from "../../lib/attach.ts";
 import { MemoryFileSystem, memoryRuntime } from "../../lib/runtime/memory.ts";
 import type { File, Runtime } from "../../lib/runtime/runtime.ts";
-import { ControlBlock } from "../../lib/share/control.ts";
+import { ControlBlock, VERSION } from "../../lib/share/control.ts";
 import type { ShareHandle } from "../../lib/share/handle.ts";
 import {
   attach,
@@ -454,6 +454,107 @@ test("scans that end, are left or disposed give their moment back", () =>
     assertEquals(db.stats().openSnapshots, 0);
   }));
 
+test("a reader that is closed by its own codec opens nothing again", () =>
+  withMemoryDb(async (db, files) => {
+    await db.put("a", "1");
+    await db.flush();
+    const { runtime, openFiles } = countingRuntime(files, "");
+    const values = {
+      encode: (value: string) => new TextEncoder().encode(value),
+      decode: () => {
+        reader.close();
+        return "";
+      },
+    };
+    const codecs = { keys: utf8, values };
+    const reader = attachWith(runtime, db.share(), codecs);
+    throwsWith("CLOSED", () => reader.getMany(["a", "a"]));
+    assertEquals(openFiles(), 0);
+  }, SMALL));
+
+test("an owner that is gone in the middle of a change is waited for once", () =>
+  withReader(async (db, reader) => {
+    await db.put("a", "1");
+    const snapshot = reader.snapshot();
+    const words = new Int32Array(db.share().control);
+    const { wait } = Atomics;
+    let waits = 0;
+    Atomics.wait = (() => {
+      waits++;
+      return "timed-out";
+    }) as typeof Atomics.wait;
+    try {
+      words[VERSION] |= 1;
+      throwsWith("CLOSED", () => reader.get("a"));
+      assertGreater(waits, 0);
+      waits = 0;
+      throwsWith("CLOSED", () => reader.get("a"));
+      throwsWith("CLOSED", () => snapshot.scan());
+      assertEquals(waits, 0);
+    } finally {
+      Atomics.wait = wait;
+      words[VERSION] &= ~1;
+    }
+  }));
+
+test("nothing is kept of a state that was read while it changed", () =>
+  withReader(async (db, reader) => {
+    await db.put("a", "1");
+    assertEquals(text(reader.get("a")), "1");
+    await db.flush();
+    await db.put("b", "2");
+    const { control, memtablesMax, arenas } = db.share();
+    const block = new ControlBlock(control, memtablesMax, arenas.length);
+    const { words } = block;
+    const [{ arena }] = block.readState().memtables;
+    // The newest memtable's arena, in the state; its use is the next field.
+    const fields = new Float64Array(control);
+    const at = 36;
+    assertEquals(fields[at], arena);
+    fields[at] = (arena + 1) % arenas.length; // What was there before.
+    const { load } = Atomics;
+    Atomics.load = ((array: Int32Array, index: number) => {
+      // The sequence is read after the state: here the owner has come to an end.
+      if (array.buffer === control && index === 2) {
+        Atomics.load = load;
+        fields[at] = arena;
+        words[VERSION] += 2;
+      }
+      return load(array, index);
+    }) as typeof Atomics.load;
+    assertEquals(text(reader.get("b")), "2");
+    assert(Atomics.load === load);
+    assertEquals(keys(reader.scan()), ["a", "b"]);
+  }));
+
+/** A runtime that counts the open files whose names end in `ending`. */
+function countingRuntime(files: MemoryFileSystem, ending: string) {
+  let open = 0;
+  const runtime: Runtime = {
+    ...runtimeOf(files),
+    files: Object.assign(Object.create(files), {
+      open: (path: string, mode: "read"): File => {
+        const file = files.open(path, mode);
+        if (!path.endsWith(ending)) return file;
+        open++;
+        return {
+          path,
+          readAt: (into, position) => file.readAt(into, position),
+          writeAt: (bytes, position) => file.writeAt(bytes, position),
+          size: () => file.size(),
+          sync: () => file.sync(),
+          syncNow: () => file.syncNow(),
+          close: () => {
+            open--;
+            file.close();
+          },
+        };
+      },
+    }),
+  };
+  return { runtime, openFiles: () => open };
+}
+
 /** A runtime whose timers never come: of a thread that died. */
 function silent(files: MemoryFileSystem): Runtime {
   return { ...runtimeOf(files), every: () => () => {} };
@@ -590,39 +691,17 @@ test(
   LONG,
   () =>
     withMemoryDb(async (db, files) => {
-      let open = 0;
-      const counting: Runtime = {
-        ...runtimeOf(files),
-        files: Object.assign(Object.create(files), {
-          open: (path: string, mode: "read"): File => {
-            const file = files.open(path, mode);
-            if (!path.endsWith("vtab")) return file;
-            open++;
-            return {
-              path,
-              readAt: (into, position) => file.readAt(into, position),
-              writeAt: (bytes, position) => file.writeAt(bytes, position),
-              size: () => file.size(),
-              sync: () => file.sync(),
-              syncNow: () => file.syncNow(),
-              close: () => {
-                open--;
-                file.close();
-              },
-            };
-          },
-        }),
-      };
-      using reader = attachWith(counting, db.share({ leaseSeconds: 0.2 }));
+      const { runtime, openFiles } = countingRuntime(files, "vtab");
+      using reader = attachWith(runtime, db.share({ leaseSeconds: 0.2 }));
       await fill(db, 300);
       await db.flush();
       const scan = reader.scan()[Symbol.iterator]();
       scan.next();
-      assertGreater(open, 0);
+      assertGreater(openFiles(), 0);
       await db.clear();
       await db.put("other", "");
       await db.majorCompact();
-      await until(() => open === 0);
+      await until(() => openFiles() === 0);
       assertEquals(scan.next().done, false);
       scan.return();
     }, SMALL),

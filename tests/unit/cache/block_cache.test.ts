@@ -1,7 +1,11 @@
 /** The block cache on one thread: its bound, who stays, tickets, and holders that were given up. */
 import { test } from "node:test";
 import { BlockCache } from "../../../lib/cache/block_cache.ts";
-import { chooseShape, LINE_WORDS } from "../../../lib/cache/layout.ts";
+import {
+  CacheMemory,
+  chooseShape,
+  LINE_WORDS,
+} from "../../../lib/cache/layout.ts";
 import {
   assert,
   assertEquals,
@@ -213,6 +217,33 @@ test("a block is still there until its segment is used anew", () => {
   }
   assertGreater(puts, 20);
   assertEquals(user.get(2, 0), "absent");
+});
+
+test("a segment whose generation has come round is not taken for what it held", () => {
+  const user = newUser(256 * 1024);
+  const { cache } = user;
+  user.put(2, 0);
+  assertEquals(user.get(2, 0), "whole"); // Where it is, is noted now.
+  const { segment, generation } = cache;
+  for (let i = 1; i < 1000; i++) {
+    user.touch(4, i);
+    user.touch(4, i); // What is used moves on, and others make way.
+  }
+  assert(!cache.isStill(segment, generation));
+  assert(cache.memory !== undefined);
+  const { words, generations } = new CacheMemory(cache.memory);
+  // As it is after 2^20 uses of the segment.
+  const state = words[generations + segment] & 15;
+  words[generations + segment] = (generation & ~15) | state;
+  assertEquals(user.get(2, 0), "absent");
+});
+
+test("nobody's lock is not given up", () => {
+  const user = newUser(256 * 1024);
+  warmUp(user);
+  const { bytes } = user.cache;
+  user.cache.abandon(0);
+  assertEquals(user.cache.bytes, bytes);
 });
 
 test("another thread's cache over the same memory sees the same blocks", () => {

@@ -1,19 +1,10 @@
 /** The bound on open files. */
 import { test } from "node:test";
 import { OpenFiles } from "../../../lib/cache/open_files.ts";
-import { TableCursor } from "../../../lib/sstable/cursor.ts";
-import type { Table } from "../../../lib/sstable/table.ts";
 import { assert, assertEquals, assertLessOrEqual } from "../../assert.ts";
 import { Random } from "../../engine/support/random.ts";
-import { entryAt, put } from "../support/entries.ts";
-import {
-  lookUpIn,
-  newContext,
-  newFiles,
-  openTable,
-  tablePath,
-  writeTable,
-} from "../support/tables.ts";
+import { makeManyTables, readByTurns } from "../support/many_tables.ts";
+import { newContext, newFiles } from "../support/tables.ts";
 
 /** An owner that notes its openings and closings. */
 class Owner {
@@ -101,29 +92,8 @@ test("many tables are read through few files, cursors in the middle of them incl
       },
     }),
   };
-  const tables: Table[] = [];
-  for (let number = 1; number <= 20; number++) {
-    const entries = Array.from(
-      { length: 60 },
-      (_, i) => put(`${i + 10}`, number, `table ${number} ${"x".repeat(50)}`),
-    );
-    const meta = writeTable(files, number, entries);
-    assert(meta !== undefined);
-    const path = tablePath(number);
-    tables.push(openTable({ files, path, meta }, context));
-  }
-  const cursors = tables.map((table) => new TableCursor(table, false));
-  for (const cursor of cursors) cursor.seekToFirst();
-  for (let i = 0; i < 60; i++) {
-    for (const [n, cursor] of cursors.entries()) {
-      assertEquals(entryAt(cursor).key, `${i + 10}`);
-      assertEquals(cursor.sequence, n + 1);
-      cursor.next();
-    }
-    for (const [n, table] of tables.entries()) {
-      assertEquals(lookUpIn(table, `${i + 10}`, 100).sequence, n + 1);
-    }
-  }
+  const tables = makeManyTables(files, context);
+  readByTurns(tables);
   assertLessOrEqual(openMost, 4);
   for (const table of tables) table.close();
   assertEquals(open, 0);

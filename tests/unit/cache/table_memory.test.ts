@@ -4,8 +4,6 @@ import {
   type PartOwner,
   TableMemory,
 } from "../../../lib/cache/table_memory.ts";
-import { TableCursor } from "../../../lib/sstable/cursor.ts";
-import type { Table } from "../../../lib/sstable/table.ts";
 import {
   assert,
   assertEquals,
@@ -14,16 +12,8 @@ import {
   assertNotStrictEquals,
   assertStrictEquals,
 } from "../../assert.ts";
-import { entryAt, put } from "../support/entries.ts";
-import { fragmentsOf } from "../support/ranges.ts";
-import {
-  lookUpIn,
-  newContext,
-  newFiles,
-  openTable,
-  tablePath,
-  writeTable,
-} from "../support/tables.ts";
+import { makeManyTables, readByTurns } from "../support/many_tables.ts";
+import { newContext, newFiles } from "../support/tables.ts";
 
 class Owner implements PartOwner {
   wasUsed = false;
@@ -100,31 +90,11 @@ test("a buffer is used again, but not the one that is still held", () => {
 test("many tables are read with little memory, cursors in the middle of them included", () => {
   const files = newFiles();
   const context = newContext(files, 64 * 1024, 16, 3000);
-  const tables: Table[] = [];
-  for (let number = 1; number <= 20; number++) {
-    const entries = Array.from(
-      { length: 60 },
-      (_, i) => put(`${i + 10}`, number, `table ${number} ${"x".repeat(50)}`),
-    );
-    const ranges = fragmentsOf([{ start: "a", end: "b", sequence: number }]);
-    const meta = writeTable(files, number, entries, ranges);
-    assert(meta !== undefined);
-    tables.push(openTable({ files, path: tablePath(number), meta }, context));
-  }
-  const cursors = tables.map((table) => new TableCursor(table, false));
-  for (const cursor of cursors) cursor.seekToFirst();
-  for (let i = 0; i < 60; i++) {
-    for (const [n, cursor] of cursors.entries()) {
-      assertEquals(entryAt(cursor).key, `${i + 10}`);
-      assertEquals(cursor.sequence, n + 1);
-      cursor.next();
-    }
-    for (const [n, table] of tables.entries()) {
-      assertEquals(lookUpIn(table, `${i + 10}`, 100).sequence, n + 1);
-      assertEquals(table.fragments().length, 1);
-      assertLessOrEqual(context.memory.bytes, 3000);
-    }
-  }
+  const tables = makeManyTables(files, context);
+  readByTurns(
+    tables,
+    () => assertLessOrEqual(context.memory.bytes, 3000),
+  );
   assertGreater(context.memory.bytes, 0);
   for (const table of tables) table.close();
   assertEquals(context.memory.bytes, 0);

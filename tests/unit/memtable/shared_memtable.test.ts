@@ -1,7 +1,12 @@
 /** A memtable as other threads read it, against a sorted list. */
 import { test } from "node:test";
 import { Found, PUT, TOMBSTONE } from "../../../lib/cursor.ts";
-import { HEAD, PREFIX_LENGTH } from "../../../lib/memtable/arena.ts";
+import {
+  FIRST_RANGE,
+  HEAD,
+  LAST_RANGE,
+  PREFIX_LENGTH,
+} from "../../../lib/memtable/arena.ts";
 import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
 import { SharedMemtable } from "../../../lib/memtable/shared_memtable.ts";
 import { assert, assertEquals, assertThrows } from "../../assert.ts";
@@ -159,6 +164,16 @@ test("range tombstones that no reader tells apart are left out", () => {
   shared.follow(100, [40, 100]);
   const [{ sequences }] = shared.fragments();
   assertEquals(sequences, [40, 100]);
+});
+
+test("range tombstones that lead in a circle are an error, and end", () => {
+  const memtable = newMemtable(4096);
+  memtable.addRange(1, toBytes("a"), toBytes("b"));
+  memtable.addRange(2, toBytes("c"), toBytes("d"));
+  const shared = new SharedMemtable(memtable.arena, 0, 1);
+  const words = new Int32Array(memtable.arena);
+  words[words[LAST_RANGE]] = words[FIRST_RANGE];
+  assertThrows(() => shared.follow(9), Error, "used anew");
 });
 
 /** Reads of every kind; whatever they give or throw, they must end. */
