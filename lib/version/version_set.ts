@@ -150,7 +150,9 @@ export class VersionSet {
    * Makes an edit durable and then true.
    *
    * @throws `CORRUPTION` if the edit does not fit; nothing was written then.
-   * @throws whatever the manifest's write or sync threw; the tree is as before.
+   * @throws whatever a write or sync of the manifest threw; the tree is as
+   * before, or, if a fresh manifest could not be made behind the edit, as the
+   * edit makes it.
    */
   commit(edit: Edit): void {
     const manifest = this.manifest;

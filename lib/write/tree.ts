@@ -497,8 +497,10 @@ export class Tree implements MaintainedTree, PressureSource {
     } catch (error) {
       this.commits.fail(error);
       throw error;
+    } finally {
+      // Also if it failed: the edit may be true, and only a fresh manifest behind it not be made.
+      this.cachedView = undefined;
     }
-    this.cachedView = undefined;
     this.backpressure.update();
   }
 
