@@ -91,6 +91,11 @@ export class VersionSet {
     return { number: manifest.number, length: manifest.bytes };
   }
 
+  /** Whether the tree has a table of that number. */
+  hasTable(number: number): boolean {
+    return this.tables.has(number);
+  }
+
   /** Numbers of the logs that a recovery would replay, ascending. */
   get logs(): number[] {
     return [...this.state.logs.keys()].sort((a, b) => a - b);

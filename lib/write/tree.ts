@@ -498,8 +498,7 @@ export class Tree implements MaintainedTree, PressureSource {
       this.commits.fail(error);
       throw error;
     } finally {
-      // Also if it failed: the edit may be true, and only a fresh manifest behind it not be made.
-      this.cachedView = undefined;
+      this.cachedView = undefined; // What fails may have failed behind the edit.
     }
     this.backpressure.update();
   }
