@@ -15,7 +15,7 @@ import type { LogSeal } from "../wal/reader.ts";
 import type { AddedLog, AddedTable, Edit, SealedLog } from "./edit.ts";
 
 /** The deepest level that a manifest may name: what reads one makes room for those above it. */
-const LEVEL_MAX = 63;
+export const LEVEL_MAX = 63;
 
 /** A log as a manifest knows it. */
 export interface KnownLog {
