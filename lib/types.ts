@@ -35,7 +35,7 @@ export interface ScanOptions<K = Bytes> extends KeyRange<K> {
   readonly limit?: number;
 }
 
-/** How one write is acknowledged. */
+/** How one write is acknowledged. Any other name is `INVALID_ARGUMENT`. */
 export interface WriteOptions {
   /** Overrides the database's `durability` for this write. */
   readonly durability?: Durability;
