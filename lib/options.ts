@@ -7,9 +7,15 @@ import { bytes, type Codec } from "./codecs.ts";
 import { VarveError } from "./errors.ts";
 import type { Durability } from "./types.ts";
 
-/** How the tree is kept in shape. */
+/** How the tree is kept in shape. All of it may be different at each open. */
 export interface CompactionOptions {
-  /** Default `"size-tiered"`: writes least. `"leveled"`: reads and space cost least. See docs/PERFORMANCE.md. */
+  /**
+   * Default `"size-tiered"`: each entry is written about once each time that
+   * the tree has grown `minThreshold`-fold, and a lookup may ask several
+   * tables. `"leveled"`: a lookup asks one table of each level, old versions
+   * take about a tenth of the data, and each entry is written more often. See
+   * docs/PERFORMANCE.md.
+   */
   readonly strategy?: "size-tiered" | "leveled";
   /**
    * Where flushes and compactions run. Default `"worker"`: on a thread of
@@ -19,23 +25,28 @@ export interface CompactionOptions {
    * explicit calls compact.
    */
   readonly background?: "worker" | "inline" | "off";
-  /** Tables of like size that make a minor compaction. Default 4; 2 .. 64. */
+  /**
+   * How many sorted runs of like size make a minor compaction; of runs of more
+   * than 256 MiB three are enough. Leveled: how many tables of level 0, and of
+   * how many tables' size the smallest level is. A whole number; default 4;
+   * 2 .. 64.
+   */
   readonly minThreshold?: number;
-  /** The most tables that one minor compaction merges. Default 32; minThreshold .. 256. */
+  /** The most sorted runs that one minor compaction merges; leveled: the most tables of level 0. A whole number; default 32, or `minThreshold` if that is more; minThreshold .. 256. */
   readonly maxThreshold?: number;
-  /** A table joins a bucket down to this share of its average size. Default 0.5; above 0, below 1. */
+  /** Runs are of like size down to this share of their average. Size-tiered only. Default 0.5; above 0, below 1. */
   readonly bucketLow?: number;
-  /** A table joins a bucket up to this share of its average size. Default 1.5; above 1. */
+  /** Runs are of like size up to this multiple of their average. Size-tiered only. Default 1.5; above 1. */
   readonly bucketHigh?: number;
-  /** Tables below this many bytes share the small bucket. Default 50; 0 .. 1 GiB. */
+  /** Runs below this many bytes count as of like size. Size-tiered only. A whole number; default 50; 0 .. 1 GiB. */
   readonly minTableSize?: number;
-  /** The share of tombstones from which a table is rewritten alone. Default 0.3; above 0, at most 1. */
+  /** The share of tombstones among its entries from which a table is rewritten alone, if any of them can go. Default 0.3; above 0, at most 1. */
   readonly tombstoneRatio?: number;
-  /** Seconds that a table is left alone before its tombstones are looked at. Default 0; 0 .. 604800. */
+  /** Seconds from its writing on for which a table is not rewritten for its tombstones. A whole number; default 0; 0 .. 604800, a week. */
   readonly tombstoneInterval?: number;
-  /** Whether a filter's "maybe" is settled by a real lookup. Default true. */
+  /** Whether such a rewrite looks into tables whose filter does not rule a key out; otherwise the tombstone stays. Default true. */
   readonly tombstoneBloomFallback?: boolean;
-  /** Whether range tombstones that cover nothing older are dropped. Default true. */
+  /** Whether such a rewrite drops range tombstones under which nothing older is left. Default true. */
   readonly tombstoneRangeDrop?: boolean;
 }
 
@@ -47,23 +58,27 @@ export interface Codecs<K = Uint8Array, V = Uint8Array> {
   readonly values?: Codec<V>;
 }
 
-/** How a database is opened. Everything has a default. */
+/**
+ * How a database is opened. Everything has a default. What is unknown, of a
+ * wrong type or out of bounds is `INVALID_CONFIG`; bounds are inclusive unless
+ * they say otherwise.
+ */
 export interface Options<K = Uint8Array, V = Uint8Array> extends Codecs<K, V> {
-  /** When a write is acknowledged. Default `"sync"`. */
+  /** When a write is acknowledged: after a sync of the log (`"sync"`, default), or once the operating system has it (`"buffered"`). One write may ask for the other. */
   readonly durability?: Durability;
-  /** Whether a missing database is made. Default true. */
+  /** Whether a missing database is made; otherwise `open` is `NOT_FOUND`. Default true. */
   readonly createIfMissing?: boolean;
-  /** Whether a database that exists is refused. Default false. */
+  /** Whether a database that exists is refused, with `EXISTS`. Default false. */
   readonly errorIfExists?: boolean;
-  /** Bytes of arena of one memtable. Default 32 MiB; 128 .. 1 GiB. */
+  /** Bytes of memory of one memtable. A larger write gets a memtable of its own. Tables of leveled compaction aim at this size too, but at 16 KiB at least and 64 MiB at most. A whole number; default 32 MiB; 128 .. 1 GiB. */
   readonly writeBufferSize?: number;
-  /** Frozen memtables past which acknowledgements wait; a writer that does not await is refused with `BUSY` past twice as many. Default 2; 1 .. 16. */
+  /** Frozen memtables past which acknowledgements wait; a writer that does not await is refused with `BUSY` past twice as many. A whole number; default 2; 1 .. 16. */
   readonly maxFrozenMemtables?: number;
-  /** Bytes that a data block aims at. Default 4096; 256 .. 1 MiB. */
+  /** Bytes that a data block aims at: what a lookup that misses the cache reads. A whole number; default 4096; 256 .. 1 MiB. */
   readonly blockSize?: number;
-  /** Bytes of the cache of data blocks, everything counted. Default 64 MiB; 0 (off) .. 64 GiB. */
+  /** Bytes of the cache of data blocks, everything counted. Where the runtime has no buffer so large, it is smaller: see `stats().cache.capacity`. A whole number; default 64 MiB; 0 (off) .. 64 GiB. */
   readonly blockCacheSize?: number;
-  /** Bits of filter for each key. Default 10 (about 1 % false positives); 0 (off) .. 32. */
+  /** Bits of filter for each key of tables written from now on. A whole number; default 10 (about 1 % false positives); 0 (off) .. 32. */
   readonly bloomBitsPerKey?: number;
   /** How the tree is kept in shape. */
   readonly compaction?: CompactionOptions;

@@ -23,6 +23,7 @@ import {
 } from "./memtable/memtable.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { FileSystem } from "./runtime/runtime.ts";
+import type { TableMeta } from "./sstable/meta.ts";
 import type { KnownLog, TreeState } from "./version/state.ts";
 import type { VersionSet } from "./version/version_set.ts";
 import type { LogHeader } from "./wal/format.ts";
@@ -189,13 +190,19 @@ export function replayLogs(
     memtables: replay.memtables,
     log,
     superfluous: kept === 0 ? numbers : unsealed,
-    lastSequence: Math.max(
-      state.lastSequence,
-      last?.lastSequence ?? 0,
-      ...state.metas().map((table) => table.newest),
+    lastSequence: newestOf(
+      state.metas(),
+      Math.max(state.lastSequence, last?.lastSequence ?? 0),
     ),
     lostTailBytes,
   };
+}
+
+/** The highest sequence of tables, `least` if it is higher. A loop: there may be more tables than a call takes arguments. */
+function newestOf(tables: readonly TableMeta[], least: number): number {
+  let newest = least;
+  for (const table of tables) newest = Math.max(newest, table.newest);
+  return newest;
 }
 
 function replayOne(

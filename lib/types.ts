@@ -35,7 +35,7 @@ export interface ScanOptions<K = Bytes> extends KeyRange<K> {
   readonly limit?: number;
 }
 
-/** How one write is acknowledged. */
+/** How one write is acknowledged. Any other name is `INVALID_ARGUMENT`. */
 export interface WriteOptions {
   /** Overrides the database's `durability` for this write. */
   readonly durability?: Durability;
@@ -102,7 +102,7 @@ export interface Stats {
   readonly totalTableBytes: number;
   /** Bytes of each table, newest first. */
   readonly tableSizes: number[];
-  /** The levels: level 0, where flushes go, first. Size-tiered compaction has no others. */
+  /** The levels: level 0, where flushes go, first. Size-tiered compaction uses the others for runs of more than 256 MiB only. */
   readonly levels: LevelStats[];
   /** The memtables, active and frozen together. */
   readonly memtable: {
@@ -207,7 +207,7 @@ export interface CompactionEvent {
   readonly level: number;
   /** Tables replaced. */
   readonly tablesRead: number;
-  /** Tables written. */
+  /** Tables written; 0 if nothing was left, or if they were dropped. */
   readonly tablesWritten: number;
   /** Bytes of the tables replaced; 0 if they were dropped unread. */
   readonly bytesRead: number;

@@ -94,6 +94,14 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** What may keep all tombstones of a table: as long as all of it is there, none can go. */
+interface Holders {
+  /** Numbers of the tables that may hold something older. */
+  readonly tables: readonly number[];
+  /** Snapshots that do not see all of the table. */
+  readonly snapshots: readonly number[];
+}
+
 function newCounters(): LaneCounters {
   return { runs: 0, bytesRead: 0, bytesWritten: 0, seconds: 0 };
 }
@@ -126,10 +134,8 @@ export class Maintenance {
   private inBackground = false;
   private isClosed = false;
   private waiters: Waiter[] = [];
-  /** Counts what may make more tombstones droppable: compactions, and snapshots closed. */
-  private epoch = 0;
-  /** Tables whose tombstones could not go, with the epoch in which that was so. */
-  private readonly undroppable = new Map<number, number>();
+  /** Tables whose tombstones could not go, and what may have held them. */
+  private readonly undroppable = new Map<number, Holders>();
   /** The version in which nothing was covered by range tombstones, while snapshots were as they are. */
   private lookedOver: Version | undefined;
   private relieved: (() => void)[] = [];
@@ -391,7 +397,6 @@ export class Maintenance {
 
   /** A snapshot was closed: more may be droppable now. */
   snapshotClosed(): void {
-    this.epoch++;
     this.lookedOver = undefined;
   }
 
@@ -450,15 +455,31 @@ export class Maintenance {
       rangeDrop: tombstoneRangeDrop,
     };
     for (const candidate of candidates) {
-      const { number } = candidate.runs[0][0];
-      if (this.undroppable.get(number) === this.epoch) continue;
-      if (await this.gains(candidate, elision)) {
+      const [table] = candidate.runs[0];
+      if (this.isHeld(table)) continue;
+      const { gains, inputs } = await this.probe(candidate, elision);
+      if (gains) {
         await this.perform(candidate, elision);
         return true;
       }
-      this.undroppable.set(number, this.epoch);
+      const { outside, snapshots, memtablesOldest } = inputs;
+      if (memtablesOldest < table.newest) continue; // Until they are tables.
+      this.undroppable.set(table.number, {
+        tables: outside.map(({ number }) => number),
+        snapshots: snapshots.filter((sequence) => sequence < table.newest),
+      });
     }
     return false;
+  }
+
+  /** Whether nothing went away that may have kept the tombstones of a table. What came since is newer, and keeps no less. */
+  private isHeld(table: TableMeta): boolean {
+    const holders = this.undroppable.get(table.number);
+    if (holders === undefined) return false;
+    const { versions } = this.tree;
+    const snapshots = this.tree.snapshotSequences();
+    return holders.tables.every((number) => versions.hasTable(number)) &&
+      holders.snapshots.every((sequence) => snapshots.includes(sequence));
   }
 
   private async majorRound(): Promise<boolean> {
@@ -466,28 +487,26 @@ export class Maintenance {
     const picked = this.strategy.pickMajor(metas, this.pickOptions);
     if (picked === undefined) return false;
     const elision: ElisionPlan = { by: "range" };
-    if (picked.runs.length === 1 && !await this.gains(picked, elision)) {
-      return false;
+    if (picked.runs.length === 1) {
+      const { gains } = await this.probe(picked, elision);
+      if (!gains) return false;
     }
     await this.perform(picked, elision);
     return true;
   }
 
-  /** Whether a merge would leave anything out. */
-  private async gains(
+  /** Whether a merge would leave anything out, and of what inputs that was asked. */
+  private probe(
     pick: MergePick,
     elision: ElisionPlan,
-  ): Promise<boolean> {
-    let gains = false;
-    await this.withInputs(
-      pick,
-      elision,
-      (inputs, sources) =>
-        this.runTask({ ...inputs, type: "probe" }, sources, (result) => {
-          gains = result.gains;
-        }),
-    );
-    return gains;
+  ): Promise<{ readonly gains: boolean; readonly inputs: MergeInputs }> {
+    return this.withInputs(pick, elision, async (inputs, sources) => {
+      let gains = false;
+      await this.runTask({ ...inputs, type: "probe" }, sources, (result) => {
+        gains = result.gains;
+      });
+      return { gains, inputs };
+    });
   }
 
   private async perform(pick: Pick, elision: ElisionPlan): Promise<void> {
@@ -528,7 +547,6 @@ export class Maintenance {
       addTables: tables.map((table) => ({ level, table })),
       removeTables: inputs.map((meta) => meta.number),
     });
-    this.epoch++;
     for (const { number } of inputs) this.undroppable.delete(number);
     this.relieve();
     const bytesWritten = bytesOf(tables);
@@ -545,17 +563,17 @@ export class Maintenance {
   }
 
   /** Calls `use` with the inputs of a merge, and keeps their files until it is done. */
-  private async withInputs(
+  private async withInputs<T>(
     pick: MergePick,
     elision: ElisionPlan,
-    use: (inputs: MergeInputs, sources: TaskSources) => Promise<void>,
-  ): Promise<void> {
+    use: (inputs: MergeInputs, sources: TaskSources) => Promise<T>,
+  ): Promise<T> {
     const version = this.tree.versions.current;
     const tables = new Map(version.tables.map((t) => [t.meta.number, t]));
     const outside = outsideOf(pick.runs, version);
     version.retain();
     try {
-      await use({
+      return await use({
         directory: this.tree.versions.directory,
         runs: pick.runs,
         outside,
@@ -599,7 +617,9 @@ function outsideOf(
 ): TableMeta[] {
   const inside = runs.flat();
   const numbers = new Set(inside.map((meta) => meta.number));
-  const newest = Math.max(...inside.map((meta) => meta.newest));
+  // A loop: there may be more tables than a call takes arguments.
+  let newest = 0;
+  for (const meta of inside) newest = Math.max(newest, meta.newest);
   return version.tables.map((table) => table.meta).filter((meta) =>
     !numbers.has(meta.number) && meta.oldest < newest &&
     inside.some(({ smallest, largest, unbounded }) =>

@@ -17,6 +17,7 @@
  */
 import type { ResolvedCompaction } from "../options.ts";
 import type { TableMeta } from "../sstable/meta.ts";
+import { LEVEL_MAX } from "../version/state.ts";
 import {
   bytesOf,
   countPressure,
@@ -33,7 +34,7 @@ import {
 export const LARGE_RUN_BYTES: number = 256 * 1024 * 1024;
 /** each of about this many. */
 export const LARGE_RUN_TABLE_BYTES: number = 64 * 1024 * 1024;
-/** So many like it are merged, though more may be let be of small ones: a lookup of cold data has to look into each. */
+/** So many of them are merged at most, though of small ones more may be let be: a lookup of cold data has to look into each. */
 const LARGE_RUNS = 3;
 
 /** A sorted run and its bytes. */
@@ -115,11 +116,15 @@ function intoOne(
   };
 }
 
-/** The deepest level >= 1 that is empty without the tables that are merged; 0 if there is none. */
+/** A level >= 1 that is empty without the tables that are merged: the deepest that is in use as a rule, or the first below those; 0 if there is none. */
 function freeLevel(merged: ReadonlySet<TableMeta>, levels: Levels): number {
+  const isFree = (level: number) =>
+    (levels[level] ?? []).every((table) => merged.has(table));
   for (let level = LAST_LEVEL; level > 0; level--) {
-    const tables = levels[level] ?? [];
-    if (tables.every((table) => merged.has(table))) return level;
+    if (isFree(level)) return level;
+  }
+  for (let level = LAST_LEVEL + 1; level <= LEVEL_MAX; level++) {
+    if (isFree(level)) return level;
   }
   return 0;
 }

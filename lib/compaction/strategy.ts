@@ -11,7 +11,7 @@
 import type { ResolvedCompaction } from "../options.ts";
 import { type TableMeta, tombstoneRatio } from "../sstable/meta.ts";
 
-/** The last level that compactions use. */
+/** The last level that compactions use, unless size-tiered ones find all up to it taken. */
 export const LAST_LEVEL = 6;
 
 /** Tables by level: level 0 by falling highest sequence, each other level by key, without overlap. */

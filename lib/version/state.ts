@@ -5,6 +5,7 @@
  * - An edit that does not fit the state (adds what is there, removes what is
  *   not) is damage, never patched over.
  * - Tables of one level >= 1 do not overlap.
+ * - No level is above {@linkcode LEVEL_MAX}.
  *
  * @module
  */
@@ -12,6 +13,9 @@ import type { TableMeta } from "../sstable/meta.ts";
 import { compareByKey, firstOverlap } from "../sstable/sorted_run.ts";
 import type { LogSeal } from "../wal/reader.ts";
 import type { AddedLog, AddedTable, Edit, SealedLog } from "./edit.ts";
+
+/** The deepest level that a manifest may name: what reads one makes room for those above it. */
+export const LEVEL_MAX = 63;
 
 /** A log as a manifest knows it. */
 export interface KnownLog {
@@ -46,6 +50,9 @@ export class TreeState {
     for (const added of edit.addTables ?? []) {
       if (this.tables.has(added.table.number)) {
         return `adds table ${added.table.number} again`;
+      }
+      if (added.level > LEVEL_MAX) {
+        return `adds table ${added.table.number} to level ${added.level}`;
       }
       this.tables.set(added.table.number, added);
     }

@@ -91,6 +91,11 @@ export class VersionSet {
     return { number: manifest.number, length: manifest.bytes };
   }
 
+  /** Whether the tree has a table of that number. */
+  hasTable(number: number): boolean {
+    return this.tables.has(number);
+  }
+
   /** Numbers of the logs that a recovery would replay, ascending. */
   get logs(): number[] {
     return [...this.state.logs.keys()].sort((a, b) => a - b);
@@ -150,8 +155,9 @@ export class VersionSet {
    * Makes an edit durable and then true.
    *
    * @throws `CORRUPTION` if the edit does not fit; nothing was written then.
-   * @throws whatever the manifest's write or sync threw; the tree is as before,
-   * unless what failed was the fresh manifest that was due after this edit.
+   * @throws whatever a write or sync of the manifest threw; the tree is as
+   * before, or, if a fresh manifest could not be made behind the edit, as the
+   * edit makes it.
    */
   commit(edit: Edit): void {
     const manifest = this.manifest;

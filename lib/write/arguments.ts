@@ -84,6 +84,11 @@ export function durabilityOf(
   if (typeof options !== "object" || options === null) {
     throw invalid(`write options are ${typeName(options)}, not an object`);
   }
+  for (const name in options) {
+    if (name !== "durability") {
+      throw invalid(`${name} is no option of a write; durability is accepted`);
+    }
+  }
   const { durability } = options;
   if (durability === undefined) return fallback;
   if (durability === "sync" || durability === "buffered") return durability;

@@ -409,6 +409,17 @@ test("an unknown durability of one write is INVALID_ARGUMENT", () =>
     assertEquals(letters(db), "");
   }));
 
+test("a misspelt option of one write is INVALID_ARGUMENT: it would be acknowledged as others are", () =>
+  withDb(async (db) => {
+    // deno-lint-ignore no-explicit-any -- wrong on purpose.
+    const options = { durabilty: "sync" } as any;
+    await rejectsWith("INVALID_ARGUMENT", () => db.put("k", "v", options));
+    await rejectsWith("INVALID_ARGUMENT", () => db.delete("k", options));
+    await rejectsWith("INVALID_ARGUMENT", () => db.write([], options));
+    assertEquals(letters(db), "");
+    await db.put("k", "v", {});
+  }, { durability: "buffered" }));
+
 test("durability of one write overrides the database's", () =>
   withDb(async (db) => {
     const { syncs } = db.stats().wal;

@@ -13,7 +13,6 @@ import {
   assertEquals,
   assertGreater,
   assertInstanceOf,
-  assertLess,
   assertMatch,
   assertStringIncludes,
 } from "../assert.ts";
@@ -34,7 +33,6 @@ import {
   failOn,
   type FaultTarget,
   namesIn,
-  namesOf,
   openIn,
   PATH,
   withMemoryDb,
@@ -102,44 +100,6 @@ for (const [name, target, code] of LOG_FAULTS) {
       }, QUIET),
   );
 }
-
-test(
-  "a fresh manifest that fails after tables went leaves what is read",
-  LONG,
-  () =>
-    withMemoryDb(async (db, files) => {
-      const current = new TextDecoder().decode(
-        files.readFile(`${PATH}/CURRENT`),
-      );
-      const first = Number(/ snapshot (\d+) /.exec(current)?.[1]);
-      const [manifest] = namesOf(files, "manifest");
-      const length = () => files.readFile(`${PATH}/${manifest}`).length;
-      // Where a fresh manifest is due: see VersionSet.commit.
-      const due = 1024 * 1024 + 2 * first;
-      let made = 0;
-      const grow = async (keyLength: number) => {
-        const before = length();
-        await db.put(`${++made}`.padStart(keyLength, "k"), "v");
-        await db.flush();
-        return length() - before;
-      };
-      for (let i = 0; i < 8; i++) await grow(60_000);
-      await db.clear();
-      await db.put("before", "1");
-      await db.flush();
-      const spare = await grow(20_000) - 40_000;
-      // An edit names a table's smallest and largest key.
-      await grow(Math.floor((due - length() - spare - 10) / 2));
-      assertLess(due - length(), 30);
-      assertEquals(text(db.get("before")), "1");
-      failOn(files, { operation: "create", kind: "manifest" });
-      const tables = namesOf(files, "table").length;
-      await rejectsWith("IO", () => db.minorCompact());
-      assertLess(namesOf(files, "table").length, tables);
-      assertEquals(keys(db.scan()).includes("before"), true);
-      await expectReadOnly(db);
-    }, QUIET),
-);
 
 test(
   "pitfall: every write that waits for the failed sync is rejected",

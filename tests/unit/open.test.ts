@@ -3,13 +3,19 @@
  * engine's own tests do not come to.
  */
 import { test } from "node:test";
+import { resolveOptions } from "../../lib/options.ts";
+import { replayLogs } from "../../lib/replay.ts";
 import { MemoryFileSystem } from "../../lib/runtime/memory.ts";
 import { fileName, parseFileName } from "../../lib/version/files.ts";
+import { TreeState } from "../../lib/version/state.ts";
+import { VersionSet } from "../../lib/version/version_set.ts";
 import type { Db } from "../../mod.ts";
 import { assert, assertEquals, assertLess } from "../assert.ts";
 import { filled, rows, text } from "../engine/support/bytes.ts";
 import { LONG } from "../engine/support/configs.ts";
 import { namesOf, openIn, PATH } from "../engine/support/memory.ts";
+import { metaOf } from "./support/metas.ts";
+import { newContext, newFiles } from "./support/tables.ts";
 
 const QUIET = { compaction: { background: "off" } } as const;
 
@@ -157,3 +163,17 @@ test(
     }
   },
 );
+
+test("a tree of more tables than a call takes arguments is opened", () => {
+  const files = newFiles();
+  const state = new TreeState();
+  for (let number = 1; number <= 200_000; number++) {
+    const table = metaOf({ number, newest: 2 * number });
+    state.tables.set(number, { level: 6, table });
+  }
+  const versions = new VersionSet("/db", new TreeState(), newContext(files));
+  const { options } = resolveOptions({});
+  const { log, lastSequence } = replayLogs(files, versions, state, options);
+  log.close();
+  assertEquals(lastSequence, 400_000);
+});

@@ -394,6 +394,31 @@ test("a table without droppable tombstones is not read again before something ch
   assertEquals(tree.tables, []);
 });
 
+test("what cannot make its tombstones droppable has no table read again: newer tables that merge, a younger snapshot that closes", async () => {
+  const tree = new FakeTree();
+  const keys = Array.from({ length: 100 }, (_, i) => `k${i + 1000}`);
+  tree.addTable(keys.map((key, i) => put(key, i + 1)));
+  tree.addTable(keys.map((key, i) => tombstone(key, i + 101)));
+  tree.snapshots = [150, 900];
+  assertEquals(await tree.maintenance.tombstoneCompact(), false);
+  for (let i = 0; i < 4; i++) tree.addTable([put("k1050", 1000 + i)]);
+  assertEquals(await tree.maintenance.minorCompact(), true);
+  assertEquals(tree.tables.length, 3);
+  tree.snapshots = [150];
+  tree.maintenance.snapshotClosed();
+  tree.files.resetCounts();
+  assertEquals(await tree.maintenance.tombstoneCompact(), false);
+  assertEquals(tree.files.counts.read, 0);
+  // A snapshot that kept what its tombstones hide is another matter, and so is what was below them.
+  tree.snapshots = [];
+  tree.maintenance.snapshotClosed();
+  assertEquals(await tree.maintenance.tombstoneCompact(), false);
+  assertGreater(tree.files.counts.read, 0);
+  const [oldest] = tree.versions.current.tables.slice(-1);
+  tree.commit({ removeTables: [oldest.meta.number] });
+  assertEquals(await tree.maintenance.tombstoneCompact(), true);
+});
+
 test("a closed snapshot makes tombstones droppable that it held", async () => {
   const tree = new FakeTree();
   tree.addTable([put("a", 9), tombstone("a", 10), tombstone("b", 11)]);

@@ -10,7 +10,12 @@ import type { Pick, PickOptions } from "../../../lib/compaction/strategy.ts";
 import { resolveOptions } from "../../../lib/options.ts";
 import type { CompactionOptions } from "../../../mod.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
-import { assert, assertEquals, assertLessOrEqual } from "../../assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLessOrEqual,
+} from "../../assert.ts";
 import { Random } from "../../engine/support/random.ts";
 import { metaOf } from "../support/metas.ts";
 
@@ -236,9 +241,46 @@ test("a large run is made of many tables, in a level of its own", () => {
   );
   assert(three?.type === "merge");
   assertEquals([three.level, three.runs.length], [6, 3]);
-  // Without a free level it is one table, as small runs are.
-  const seven = tables(...Array.from({ length: 7 }, () => part));
-  const full = [seven, run(1), run(2), run(3), run(4), run(5), run(6)];
-  const crowded = sizeTiered.pickMinor(full, options());
-  assertEquals(merged(crowded)?.length, 7);
+  // Where six levels have large runs, there is a seventh.
+  const many = tables(part, part, part, part, part, part, part);
+  const full = [many, run(1), run(2), run(3), run(4), run(5), run(6)];
+  const seventh = sizeTiered.pickMinor(full, options());
+  assert(seventh?.type === "merge");
+  assertEquals([seventh.level, seventh.outputSize], [7, LARGE_RUN_TABLE_BYTES]);
+  assertEquals(seventh.runs.flat().length, 7);
+});
+
+test("a level is free for every large run, however many gigabytes are written: one table of them took memory without bound", () => {
+  for (const compaction of [{}, { bucketLow: 0.9, bucketHigh: 1.1 }]) {
+    const set = options(compaction);
+    const random = new Random(1);
+    const unit = 1024 * 1024;
+    let number = 1;
+    let levels: TableMeta[][] = [[]];
+    const add = (level: number, size: number) => {
+      while (levels.length <= level) levels.push([]);
+      levels[level].push(metaOf({ number: number++, size }));
+    };
+    for (let flush = 0; flush < 2000; flush++) {
+      add(0, (25 + random.below(8)) * unit);
+      for (;;) {
+        const pick = sizeTiered.pickMinor(levels, set);
+        if (pick === undefined) break;
+        assert(pick.type === "merge");
+        const inputs = pick.runs.flat();
+        levels = levels.map((level) =>
+          level.filter((t) => !inputs.includes(t))
+        );
+        let left = inputs.reduce((sum, { size }) => sum + size, 0);
+        const message = `flush ${flush}, ${left} bytes`;
+        if (left > LARGE_RUN_BYTES) assertGreater(pick.level, 0, message);
+        else assertEquals(pick.level, 0, message);
+        if (pick.level > 0) assertEquals(levels[pick.level] ?? [], [], message);
+        for (; left > 0; left -= pick.outputSize) {
+          add(pick.level, Math.min(left, pick.outputSize));
+        }
+      }
+    }
+    assertGreater(levels.length, 7);
+  }
 });

@@ -91,3 +91,12 @@ test("the snapshot makes the same state, through its bytes too", () => {
   assertEquals(again.lastSequence, 34);
   assertEquals(again.flushedSequence, 31);
 });
+
+test("a level that no tree has does not fit: room for all above it was made", () => {
+  for (const level of [64, 2 ** 32, 2 ** 48]) {
+    const state = new TreeState();
+    assert(state.apply({ addTables: [table(1, level)] }) !== undefined);
+    assert(state.misfit({ addTables: [table(2, level)] }) !== undefined);
+  }
+  assertEquals(new TreeState().apply({ addTables: [table(1, 63)] }), undefined);
+});

@@ -1,0 +1,177 @@
+/**
+ * Large runs of size-tiered compaction, on real tables: the strategy is shown
+ * each table 2^17 times as large as it is.
+ */
+import { test } from "node:test";
+import { leveled } from "../../../lib/compaction/leveled.ts";
+import { sizeTiered } from "../../../lib/compaction/size_tiered.ts";
+import {
+  type Levels,
+  type MergePick,
+  type Pick,
+  type PickOptions,
+  runsOf,
+  type Strategy,
+} from "../../../lib/compaction/strategy.ts";
+import { resolveOptions } from "../../../lib/options.ts";
+import type { TableMeta } from "../../../lib/sstable/meta.ts";
+import { assert, assertGreater, assertLess } from "../../assert.ts";
+import { LONG } from "../../engine/support/configs.ts";
+import { Random } from "../../engine/support/random.ts";
+import { put, tombstone } from "../support/entries.ts";
+import type { Layer } from "../support/layers.ts";
+import { MiniTree } from "../support/mini_tree.ts";
+import { randomRange } from "../support/ranges.ts";
+
+const SCALE = 2 ** 17;
+
+/** The size-tiered strategy as it decides about a tree so many times as large. */
+class Magnified implements Strategy {
+  private readonly originals = new Map<TableMeta, TableMeta>();
+
+  private show(levels: Levels): Levels {
+    return levels.map((level) =>
+      level.map((table) => {
+        const shown = { ...table, size: table.size * SCALE };
+        this.originals.set(shown, table);
+        return shown;
+      })
+    );
+  }
+
+  private back(pick: Pick | undefined): MergePick | undefined {
+    if (pick === undefined) return undefined;
+    assert(pick.type === "merge");
+    const runs = pick.runs.map((run) =>
+      run.map((shown) => this.originals.get(shown) ?? shown)
+    );
+    return { ...pick, runs, outputSize: pick.outputSize / SCALE };
+  }
+
+  pickMinor(levels: Levels, options: PickOptions): MergePick | undefined {
+    return this.back(sizeTiered.pickMinor(this.show(levels), options));
+  }
+
+  pickTombstone(
+    levels: Levels,
+    options: PickOptions,
+    now: number,
+  ): MergePick[] {
+    return sizeTiered.pickTombstone(levels, options, now);
+  }
+
+  pickMajor(levels: Levels, options: PickOptions): MergePick | undefined {
+    return this.back(sizeTiered.pickMajor(this.show(levels), options));
+  }
+
+  pressure(levels: Levels, options: PickOptions): number {
+    return sizeTiered.pressure(this.show(levels), options);
+  }
+}
+
+const magnified = new Magnified();
+
+function options(random: Random): PickOptions {
+  const { compaction } = resolveOptions({
+    compaction: {
+      minThreshold: 2 + random.below(4),
+      maxThreshold: random.pick([5, 32]),
+      tombstoneRatio: random.pick([0.1, 0.3, 1]),
+      minTableSize: 0,
+    },
+  }).options;
+  return { ...compaction, tableSize: random.pick([300, 1000]) };
+}
+
+function nameOf(n: number): string {
+  return `k${String(n).padStart(5, "0")}`;
+}
+
+function randomLayer(
+  random: Random,
+  first: number,
+  count: number,
+  keys: number,
+  rangePercent: number,
+): Layer {
+  const layer: Layer = { entries: [], ranges: [] };
+  const key = () => nameOf(random.below(keys));
+  for (let i = 0; i < count; i++) {
+    const sequence = first + i;
+    if (random.chance(rangePercent)) {
+      layer.ranges.push(randomRange(random, key, sequence));
+    } else if (random.chance(80)) {
+      const value = "v".repeat(random.below(60));
+      layer.entries.push(put(key(), sequence, `${sequence}${value}`));
+    } else layer.entries.push(tombstone(key(), sequence));
+  }
+  return layer;
+}
+
+test(
+  "large runs: after each merge, rewrite and drop readers see what was written",
+  LONG,
+  () => {
+    const seen = { large: 0, levels: 0, together: 0, rewrites: 0, covered: 0 };
+    for (let seed = 1; seed <= 40; seed++) {
+      const random = new Random(seed);
+      const tree = new MiniTree(options(random));
+      const keys = random.pick([100, 1000, 10_000]);
+      const rangePercent = random.pick([0, 0, 1, 5]);
+      const probes = Array.from(
+        { length: 10 },
+        () => nameOf(random.below(keys)),
+      );
+      // Some trees come from leveled compaction, or go there and back.
+      const changes = random.chance(30);
+      for (let round = 0; round < 60; round++) {
+        const message = `seed ${seed}, round ${round}`;
+        tree.flush(
+          randomLayer(random, tree.sequence + 1, 20, keys, rangePercent),
+        );
+        if (random.chance(10)) tree.snapshots.push(tree.sequence);
+        if (random.chance(15)) tree.snapshots.shift();
+        if (random.chance(50)) seen.covered += tree.dropCovered();
+        const strategy = changes && round % 20 < 7 ? leveled : magnified;
+        for (let step = 0;; step++) {
+          const pick = strategy.pickMinor(tree.metas, tree.options);
+          if (pick === undefined) break;
+          assertLess(step, 200, `${message}: no end`);
+          if (strategy === magnified && pick.type === "merge") {
+            if (pick.level > 0) seen.large++;
+            const large = pick.runs.filter((run) => run.length > 1);
+            if (large.length > 1) seen.together++;
+          }
+          tree.do(pick);
+        }
+        if (random.chance(20)) {
+          const [pick] = strategy.pickTombstone(tree.metas, tree.options, 1e15);
+          if (pick !== undefined) {
+            tree.do(pick);
+            if (pick.level > 0) seen.rewrites++;
+          }
+        }
+        if (random.chance(2)) {
+          const pick = strategy.pickMajor(tree.metas, tree.options);
+          if (pick !== undefined) tree.do(pick);
+        }
+        if (random.chance(20)) tree.check(probes, message);
+        const used = tree.metas.slice(1).filter((level) => level.length > 0);
+        seen.levels = Math.max(seen.levels, used.length);
+      }
+      tree.check(probes, `seed ${seed}, at the end`);
+      tree.checkFiles();
+      tree.snapshots = [];
+      const pick = magnified.pickMajor(tree.metas, tree.options);
+      if (pick !== undefined) tree.do(pick);
+      tree.check(probes, `seed ${seed}, after a major compaction`);
+      assertLess(runsOf(tree.metas).length, 2, `seed ${seed}`);
+      assert(magnified.pickMinor(tree.metas, tree.options) === undefined);
+    }
+    assertGreater(seen.large, 50, JSON.stringify(seen));
+    assertGreater(seen.levels, 2, JSON.stringify(seen));
+    assertGreater(seen.together, 10, JSON.stringify(seen));
+    assertGreater(seen.rewrites, 5, JSON.stringify(seen));
+    assertGreater(seen.covered, 5, JSON.stringify(seen));
+  },
+);
