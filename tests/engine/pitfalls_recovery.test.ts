@@ -479,6 +479,6 @@ test(
     await using again = await openIn(disk, QUIET);
     assertEquals(rows(again.scan()), [["before", "1"]]);
     // Reading 2 MiB takes milliseconds; checking it from every byte on, half a minute.
-    assertLess(performance.now() - start, 1000);
+    assertLess(performance.now() - start, 10_000);
   },
 );
