@@ -55,16 +55,6 @@ export class Ledger {
     return this.#entries[state].sequence;
   }
 
-  /** The fingerprint of a state. */
-  printAt(state: number): Print {
-    return this.#entries[state].print;
-  }
-
-  /** How many rows a state has. */
-  rowsAt(state: number): number {
-    return this.#entries[state].rows;
-  }
-
   /** A batch was accepted; the sequence of its last operation is not known yet. */
   add(changes: readonly Change[], sequence: number): void {
     const { model } = this;
@@ -108,12 +98,18 @@ export class Ledger {
     };
   }
 
-  /** The newest state of a window that looks like this. */
-  find({ a, b }: Print, rows: number, { first, last }: Window): number {
+  /** The newest state of a window that looks like this, and was made with no higher sequence; -1 if there is none. */
+  find(
+    { a, b }: Print,
+    rows: number,
+    { first, last }: Window,
+    sequence = Infinity,
+  ): number {
     for (let state = last; state >= first; state--) {
       const entry = this.#entries[state];
       if (
-        entry.print.a === a && entry.print.b === b && entry.rows === rows
+        entry.print.a === a && entry.print.b === b && entry.rows === rows &&
+        entry.sequence <= sequence
       ) return state;
     }
     return -1;

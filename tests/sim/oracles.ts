@@ -3,11 +3,12 @@
  *
  * @module
  */
-import type { Db, Snapshot, Stats } from "../../mod.ts";
+import { type Db, type Snapshot, type Stats, VarveError } from "../../mod.ts";
 import { kindOf } from "../engine/support/files.ts";
 import type { ReadonlyDb } from "../../lib/readonly_db.ts";
 import type { BootedFiles } from "./disk.ts";
 import type { Ledger, Window } from "./ledger.ts";
+import type { Life } from "./life.ts";
 import {
   areEqual,
   fromBytes,
@@ -118,16 +119,29 @@ export function readAll(reader: AnyReader, reverse = false): Model {
   return new Model(rows);
 }
 
-/** Which state of a window a database is in. */
+/**
+ * Which state of a window a database is in.
+ *
+ * @param sequence The last that the database knows: a state that a higher one
+ * made would have it used again. (States that look the same may differ in it.)
+ */
 export function stateOf(
   reader: AnyReader,
   ledger: Ledger,
   window: Window,
+  sequence = Infinity,
 ): number {
-  const found = readAll(reader);
-  const state = ledger.find(found.print, found.size, window);
-  if (state < 0) throw new Violation(describeMiss(found, ledger, window));
-  return state;
+  const { print, size } = readAll(reader);
+  const state = ledger.find(print, size, window, sequence);
+  if (state >= 0) return state;
+  const unnumbered = ledger.find(print, size, window);
+  must(
+    unnumbered < 0,
+    () =>
+      `sequences behind ${sequence} would be used again, ` +
+      `up to ${ledger.sequenceAt(unnumbered)}`,
+  );
+  throw new Violation(describeMiss(readAll(reader), ledger, window));
 }
 
 function describeMiss(found: Model, ledger: Ledger, window: Window): string {
@@ -197,26 +211,22 @@ export function orphansOf(files: BootedFiles, stats: Stats): string[] {
   return orphans;
 }
 
-/** Sequences only grow, whatever was lost. */
-export function checkSequence(
-  stats: Stats,
-  ledger: Ledger,
-  state: number,
-  first: number,
-): void {
-  // Several states may look the same: the oldest of them is what must be there.
-  let oldest = state;
-  const { a, b } = ledger.printAt(state);
-  while (oldest > first) {
-    const before = ledger.printAt(oldest - 1);
-    if (before.a !== a || before.b !== b) break;
-    oldest--;
+/** Whatever reads says that the database is closed; readers of other threads let go of their files then. */
+export function checkClosed({ db, snapshots, readers }: Life): void {
+  const all = [
+    db,
+    ...snapshots.map(({ snapshot }) => snapshot),
+    ...readers.map(({ reader }) => reader),
+  ];
+  for (const reader of all) {
+    let code = "none";
+    try {
+      reader.get("");
+    } catch (error) {
+      code = error instanceof VarveError ? error.code : String(error);
+    }
+    must(code === "CLOSED", () => `a read of a closed database gave ${code}`);
   }
-  const least = ledger.sequenceAt(oldest);
-  must(
-    stats.lastSequence >= least,
-    () => `sequence ${stats.lastSequence} would be used again, up to ${least}`,
-  );
 }
 
 /** Nothing is held any more. */
