@@ -34,16 +34,34 @@ export interface Window {
 /** See the head of this file. */
 export class Ledger {
   /** The state as reads of the open handle see it. */
-  readonly model: Model = new Model();
+  readonly model: Model;
   /** Acknowledged, at any level, up to here. */
   written = 0;
   /** Acknowledged as durable up to here. */
   durable = 0;
   /** Whether a write or sync of a log or manifest was made to fail, so that the page cache cannot be relied upon. */
   isCacheSuspect = false;
-  readonly #entries: Entry[] = [
-    { print: { a: 0, b: 0 }, rows: 0, sequence: 0, undo: [] },
-  ];
+  readonly #entries: Entry[];
+
+  /** The books of an empty database. */
+  constructor(
+    model = new Model(),
+    entries: Entry[] = [
+      { print: { a: 0, b: 0 }, rows: 0, sequence: 0, undo: [] },
+    ],
+  ) {
+    this.model = model;
+    this.#entries = entries;
+  }
+
+  /** The books as they are now. */
+  copy(): Ledger {
+    const copy = new Ledger(this.model.copy(), this.#entries.slice());
+    copy.written = this.written;
+    copy.durable = this.durable;
+    copy.isCacheSuspect = this.isCacheSuspect;
+    return copy;
+  }
 
   /** The newest state. */
   get last(): number {

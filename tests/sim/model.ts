@@ -200,7 +200,11 @@ export class Model {
 
   /** The model as it is now. */
   copy(): Model {
-    return new Model(this.#rows.slice());
+    const copy = new Model();
+    copy.#rows = this.#rows.slice();
+    copy.#a = this.#a;
+    copy.#b = this.#b;
+    return copy;
   }
 }
 

@@ -27,7 +27,6 @@ import {
   checkScan,
   must,
   PATH,
-  readAll,
   stateOf,
 } from "./oracles.ts";
 import type { SeededDice } from "./random.ts";
@@ -204,17 +203,18 @@ function advance(run: Run, dice: SeededDice): void {
   const at = dice.below(HELD_MOST);
   const scan = scans[at];
   if (scan === undefined) return;
-  run.attempt(() => {
+  const goesOn = run.attempt(() => {
     for (let i = dice.below(5); i >= 0; i--) {
       const { done, value } = scan.rest.next();
       if (done) {
         must(scan.at === scan.owed.length, () => "a held scan ended early");
-        scans.splice(at, 1);
-        return;
+        return false;
       }
       checkRow(scan.owed[scan.at++], value[0], value[1]);
     }
+    return true;
   });
+  if (!goesOn) scans.splice(at, 1); // One that failed is closed, too.
 }
 
 function holdScan(run: Run, dice: SeededDice): void {
@@ -531,9 +531,3 @@ export const OPERATIONS: readonly Operation[] = [
     },
   },
 ];
-
-/** All rows that a handle gives, for messages and traces. */
-export function fingerprintOf(reader: AnyReader): string {
-  const { print, size } = readAll(reader);
-  return `${size}:${print.a}:${print.b}`;
-}

@@ -26,7 +26,7 @@ import { Disk, type DiskOperation, type Fault } from "./disk.ts";
 import { Faults, fileKindOf, isCommitted } from "./faults.ts";
 import { type Crash, Ledger, type Window } from "./ledger.ts";
 import { Life } from "./life.ts";
-import { type Change, fromBytes } from "./model.ts";
+import type { Change } from "./model.ts";
 import { OPERATIONS, operationWeights } from "./operations.ts";
 import { describeOptions, randomOptions } from "./options.ts";
 import {
@@ -58,6 +58,8 @@ export interface RunPlan {
   readonly isCalm?: boolean;
   /** Sees the disk before each operation that changes it. */
   readonly onMutation?: (run: Run, operation: DiskOperation) => void;
+  /** Sees the disk after the database was closed. */
+  readonly onClosed?: (run: Run) => void;
   /** Looks at what was seen, between tasks. */
   readonly onQuiet?: (run: Run) => Promise<void> | undefined;
   /** Fails operations, beside those that the seed fails. */
@@ -380,10 +382,13 @@ export class Run {
   }
 
   #window(): Window {
-    const ends = this.#lastEnds;
-    return this.ledger.window(
-      ends.has("power loss") ? "power loss" : "process death",
-    );
+    return this.window("process death");
+  }
+
+  /** What may be found after a crash now, and after what has happened since the last opening. */
+  window(crash: Crash): Window {
+    const isPowerLost = this.#lastEnds.has("power loss");
+    return this.ledger.window(isPowerLost ? "power loss" : crash);
   }
 
   async #openHandle(
@@ -428,7 +433,10 @@ export class Run {
     checkClosed(life);
     checkLetGo(life.process.files);
     this.#life = undefined;
-    if (!hasFailed) return;
+    if (!hasFailed) {
+      this.plan.onClosed?.(this);
+      return;
+    }
     this.note("closing failed");
     this.#lastEnds.add("process death");
   }
@@ -673,9 +681,4 @@ export function codeOf(error: unknown): string {
 /** An error with where it comes from. */
 export function describeError(error: unknown): string {
   return error instanceof Error ? error.stack ?? error.message : String(error);
-}
-
-/** Key characters of bytes, quoted. */
-export function quoted(bytes: Uint8Array): string {
-  return JSON.stringify(fromBytes(bytes));
 }
