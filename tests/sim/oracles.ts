@@ -87,7 +87,9 @@ export function checkValue(
   must(
     areEqual(found, expected),
     () =>
-      `${JSON.stringify(key)} gave ${show(found)} in place of ${show(expected)}`,
+      `${JSON.stringify(key)} gave ${show(found)} in place of ${
+        show(expected)
+      }`,
   );
 }
 
@@ -235,5 +237,8 @@ export function checkLetGo(files: BootedFiles): void {
     files.openHandles.length === 0,
     () => `left open: ${files.openHandles.join(" ")}`,
   );
-  must(files.locks.length === 0, () => `still locked: ${files.locks.join(" ")}`);
+  must(
+    files.locks.length === 0,
+    () => `still locked: ${files.locks.join(" ")}`,
+  );
 }
