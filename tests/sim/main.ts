@@ -37,7 +37,7 @@ import {
 import { shrink } from "./shrink.ts";
 
 /** Seconds that go into making a failure shorter. */
-const SHRINK_SECONDS = 30;
+const SHRINK_SECONDS = 20;
 /** Seconds between two lines of progress. */
 const PROGRESS_SECONDS = 10;
 /** Failures after which there is no point in going on. */

@@ -6,7 +6,7 @@
 import { type Db, type Snapshot, type Stats, VarveError } from "../../mod.ts";
 import { kindOf } from "../engine/support/files.ts";
 import type { ReadonlyDb } from "../../lib/readonly_db.ts";
-import type { BootedFiles } from "./disk.ts";
+import type { BootedFiles, Disk } from "./disk.ts";
 import type { Ledger, Window } from "./ledger.ts";
 import type { Life } from "./life.ts";
 import {
@@ -192,8 +192,9 @@ export function someKeys(model: Model, dice: Dice, count: number): string[] {
 }
 
 /** Files that no version names; none may be there right after opening. */
-export function orphansOf(files: BootedFiles, stats: Stats): string[] {
-  const names = files.list(PATH);
+export function orphansOf(disk: Disk, stats: Stats): string[] {
+  const names = disk.list().filter(({ path }) => path.startsWith(`${PATH}/`))
+    .map(({ path }) => path.slice(PATH.length + 1));
   const orphans: string[] = [];
   const count = (kind: ReturnType<typeof kindOf>, most: number) => {
     const found = names.filter((name) => kindOf(name) === kind).sort();

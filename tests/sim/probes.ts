@@ -277,10 +277,10 @@ class Attempt {
 
   async #open(options: Options): Promise<Db> {
     for (let attempt = 0;; attempt++) {
-      const { runtime, files } = this.#boot();
+      const { runtime } = this.#boot();
       const db = await this.#wait(openWith(runtime, PATH, options));
       this.#look(db);
-      const orphans = orphansOf(files, db.stats());
+      const orphans = orphansOf(this.#probe.disk, db.stats());
       if (orphans.length === 0) return db;
       // Behind a manifest whose end was torn, an opening removes nothing.
       must(attempt === 0, () => `not removed: ${orphans.join(" ")}`);

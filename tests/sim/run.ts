@@ -359,7 +359,7 @@ export class Run {
         `${stats.tableCount} tables; ${describeOptions(this.options)}`,
     );
     this.ledger.shown(state);
-    const orphans = orphansOf(process.files, stats);
+    const orphans = orphansOf(this.disk, stats);
     const mayHaveOrphans = this.#lastEnds.size > 0 ||
       this.faults.hits.length > 0;
     this.#lastEnds.clear();
