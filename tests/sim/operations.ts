@@ -26,6 +26,7 @@ import {
   checkRow,
   checkScan,
   must,
+  orphansOf,
   PATH,
   stateOf,
 } from "./oracles.ts";
@@ -320,6 +321,10 @@ async function waitForPeace(run: Run): Promise<void> {
     () => `the last error is ${lastError}`,
   );
   if (lastError !== undefined) life.hasSurfaced = true;
+  if (faults.hits.length === 0 && life.scans.length === 0) {
+    const orphans = orphansOf(run.disk, life.db.stats());
+    must(orphans.length === 0, () => `left over: ${orphans.join(" ")}`);
+  }
   must(
     openScans <= life.scans.length &&
       (life.readers.length > 0 || openSnapshots === life.snapshots.length),

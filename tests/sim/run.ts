@@ -64,6 +64,8 @@ export interface RunPlan {
   readonly onQuiet?: (run: Run) => Promise<void> | undefined;
   /** Fails operations, beside those that the seed fails. */
   readonly faults?: (faults: Faults) => void;
+  /** Breaks the disk behind everybody's back, for tests of the simulator. */
+  readonly sabotage?: (operation: DiskOperation) => Fault | undefined;
   /** Takes the trace, line by line. */
   readonly print?: (line: string) => void;
 }
@@ -276,7 +278,8 @@ export class Run {
       operation,
       this.#life?.isClosing === true,
     );
-    if (fault !== undefined) this.#noteFault(operation, fault);
+    if (fault === undefined) return this.plan.sabotage?.(operation);
+    this.#noteFault(operation, fault);
     return fault;
   }
 
