@@ -398,6 +398,27 @@ export const OPERATIONS: readonly Operation[] = [
     },
   },
   {
+    name: "fill",
+    weight: 0.2,
+    perform(run, dice) {
+      const first = dice.below(1000);
+      const length = dice.pick([20, 100, 300]);
+      const changes = Array.from(
+        { length: dice.pick([30, 60, 150]) },
+        (_, i): Change => {
+          const key = `f${String(first + i).padStart(4, "0")}`;
+          return { type: "put", row: rowOf(key, run.newValue(length)) };
+        },
+      );
+      return written(
+        run,
+        dice,
+        changes,
+        (db, durability) => db.write(batchOf(changes), { durability }),
+      );
+    },
+  },
+  {
     name: "large put",
     weight: 0.5,
     perform(run, dice) {
