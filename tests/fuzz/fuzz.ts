@@ -46,10 +46,11 @@ export function replayOf({ target, case: seed }: Failure): string {
   return `deno task fuzz --target ${target} --case ${seed}`;
 }
 
-/** What an error is told by, without what differs from case to case. */
+/** What an error is told by: its target, and where its first frame stands outside the assertions. */
 function kindOf({ target, error }: Failure): string {
-  const place = /\n\s+at .*/.exec(error)?.[0] ?? "";
-  return target + error.split("\n")[0].replace(/\d+/g, "N") + place;
+  const frames = error.match(/[\w/]+\.ts:\d+:\d+/g) ?? [error];
+  const place = frames.find((frame) => !/assert|target\.ts/.test(frame));
+  return `${target} ${place ?? error}`;
 }
 
 /** Runs a plan. After a case that hangs nothing more is run. */

@@ -14,6 +14,14 @@ import { parseArgs } from "node:util";
 import { fuzz, replayOf } from "./fuzz.ts";
 import { TARGETS } from "./targets/all.ts";
 
+const ERROR_CHARACTERS = 4000;
+
+function shorten(error: string): string {
+  return error.length <= ERROR_CHARACTERS
+    ? error
+    : `${error.slice(0, ERROR_CHARACTERS)}...`;
+}
+
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "1" },
@@ -46,7 +54,7 @@ for (const [name, count] of Object.entries(cases)) {
   total += count;
 }
 for (const failure of failures) {
-  console.log(`\n${replayOf(failure)}\n${failure.error}`);
+  console.log(`\n${replayOf(failure)}\n${shorten(failure.error)}`);
 }
 console.log(`${total - failures.length} passed, ${failures.length} failed`);
 process.exit(failures.length > 0 ? 1 : 0);

@@ -103,11 +103,11 @@ function operationsOf(bytes: Uint8Array, at: number, group: Group) {
     const kind = walk.fixed(1);
     const key = walk.text();
     const value = kind === 1 ? "" : walk.text();
-    const isRange = kind !== 2 || value === "" || key < value;
-    const isEnd = kind !== 2 || value.length <= KEY_MAX;
-    if (kind > 2 || key.length > KEY_MAX || !isRange || !isEnd) {
-      return undefined;
-    }
+    const isRange = value === "" || key < value;
+    const isFitting = kind === 2
+      ? Math.max(key.length, value.length) <= KEY_MAX + 1 && isRange
+      : kind < 2 && key.length <= KEY_MAX;
+    if (!isFitting) return undefined;
     operations.push({ sequence: group.first + i, kind, key, value });
   }
   const last = group.first + group.count - 1;
