@@ -65,6 +65,7 @@ export function checkHandle(value: unknown): ShareHandle {
   const isHandle = handle.format === 1 &&
     typeof handle.directory === "string" &&
     Array.isArray(arenas) && arenas.every(isArena) &&
+    arenas.length === memtablesMax &&
     control instanceof SharedArrayBuffer &&
     control.byteLength === controlBytes(memtablesMax, arenas.length) &&
     (cache === undefined || isCacheMemory(cache)) &&

@@ -1,9 +1,10 @@
 /**
  * Reads one block: see format.ts for its bytes.
  *
- * What is read of a file becomes a block only if its checksum matched. Its own structure is
- * checked all the same, so that bytes that were wrong before they were
- * summed end in an error and not in a wrong answer or an endless loop.
+ * What is read of a file becomes a block only if its checksum matched. Where
+ * its entries lie is checked all the same, so that bytes that were wrong before
+ * they were summed end in an error and not in an endless loop, or in an answer
+ * from outside the block. The order of keys is trusted: the writer checked it.
  *
  * @module
  */

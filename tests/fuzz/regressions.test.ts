@@ -308,6 +308,7 @@ describe("attach refuses a handle", () => {
       return { control: longer };
     },
     "with another number of memtables": () => ({ memtablesMax: NaN }),
+    "without arenas": () => ({ arenas: [] }),
     "with arenas that are none": ({ arenas }) => ({
       arenas: arenas.map(() => new SharedArrayBuffer(4)),
     }),

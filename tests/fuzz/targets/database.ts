@@ -113,11 +113,17 @@ function keysOf(db: Db, reverse: boolean): string[] {
 }
 
 /** Reads and rewrites everything. */
-async function use(db: Db, keys: readonly string[]): Promise<void> {
+async function use(
+  db: Db,
+  keys: readonly string[],
+  isOrdered: boolean,
+): Promise<void> {
   await attempt(() => {
     const forwards = keysOf(db, false);
+    const backwards = keysOf(db, true);
+    if (!isOrdered) return;
     assertEquals(forwards, [...new Set(forwards)].sort(), "order of rows");
-    assertEquals(keysOf(db, true), forwards.toReversed());
+    assertEquals(backwards, forwards.toReversed());
   });
   for (const key of keys) await attempt(() => db.get(key));
   await attempt(() => db.put("written", "after the damage"));
@@ -152,7 +158,10 @@ export const database: Target = {
       });
       if (!isOpen) {
         assertEquals(contents(files), before, `${report}: files changed`);
-      } else if (db !== undefined) await use(db, specimen.keys);
+      } else if (db !== undefined) {
+        // The order of a table's keys is trusted: who wrote it has checked it.
+        await use(db, specimen.keys, kindOf(name) !== "table");
+      }
     } catch (error) {
       throw new Error(report, { cause: error });
     } finally {
