@@ -175,11 +175,19 @@ export function writeHeader(memory: SharedArrayBuffer, shape: Shape): void {
   ]);
 }
 
-function readHeader(memory: SharedArrayBuffer): Shape {
+function readHeader(memory: SharedArrayBuffer): Shape | undefined {
+  if (memory.byteLength < LINE_WORDS * 4) return undefined;
   const [version, shardBits, segments, segmentBytes, bucketBits, ghostBits] =
     new Int32Array(memory, 0, LINE_WORDS);
-  if (version !== VERSION) throw new TypeError("the memory is no block cache");
+  if (version !== VERSION) return undefined;
   return { shardBits, segments, segmentBytes, bucketBits, ghostBits };
+}
+
+/** Whether a value is the memory of a cache. */
+export function isCacheMemory(value: unknown): value is SharedArrayBuffer {
+  if (!(value instanceof SharedArrayBuffer)) return false;
+  const shape = readHeader(value);
+  return shape !== undefined && totalBytes(shape) <= value.byteLength;
 }
 
 /** A thread's views of a cache's memory. */
@@ -210,6 +218,7 @@ export class CacheMemory {
   /** Views of memory that has its header. */
   constructor(memory: SharedArrayBuffer) {
     const shape = readHeader(memory);
+    if (shape === undefined) throw new TypeError("no memory of a block cache");
     this.shape = shape;
     this.shards = 2 ** shape.shardBits;
     const segments = this.shards * shape.segments;

@@ -7,6 +7,9 @@
  * @module
  */
 
+/** The largest 48-bit integer. */
+export const U48_MAX: number = 2 ** 48 - 1;
+
 /** Writes an unsigned 16-bit integer. */
 export function putU16(into: Uint8Array, at: number, value: number): void {
   into[at] = value;

@@ -45,7 +45,7 @@ export class Decoder {
   position: number;
   /** Where the bytes end. */
   readonly end: number;
-  /** Whether any read went past the end or met a varint too long. */
+  /** Whether any read went past the end or met a varint too long or too large. */
   failed = false;
 
   /** Walks over `bytes[position, end)`. */
@@ -71,7 +71,10 @@ export class Decoder {
     for (let i = 0; i < MAX_VARINT_LENGTH; i++) {
       const byte = this.byte();
       value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return this.failed ? 0 : value;
+      if (byte < 0x80) {
+        if (value > Number.MAX_SAFE_INTEGER) break;
+        return this.failed ? 0 : value;
+      }
       scale *= 128;
     }
     this.failed = true;

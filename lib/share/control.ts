@@ -350,14 +350,19 @@ function leasesWord(memtablesMax: number, arenas: number): number {
   return Math.ceil(end / LEASE_WORDS) * LEASE_WORDS;
 }
 
+/** Bytes of a control block that can name so many memtables and arenas. */
+export function controlBytes(memtablesMax: number, arenas: number): number {
+  const words = leasesWord(memtablesMax, arenas) + LEASES * LEASE_WORDS +
+    CELLS * CELL_WORDS;
+  return words * 4;
+}
+
 /** Memory for a control block that can name so many memtables and arenas. */
 export function makeControlMemory(
   memtablesMax: number,
   arenas: number,
 ): SharedArrayBuffer {
-  const words = leasesWord(memtablesMax, arenas) + LEASES * LEASE_WORDS +
-    CELLS * CELL_WORDS;
-  const memory = new SharedArrayBuffer(words * 4);
+  const memory = new SharedArrayBuffer(controlBytes(memtablesMax, arenas));
   new Int32Array(memory)[MAGIC_WORD] = MAGIC;
   return memory;
 }

@@ -3,7 +3,10 @@
  *
  * @module
  */
+import { isCacheMemory } from "../cache/layout.ts";
 import { VarveError } from "../errors.ts";
+import { ARENA_OVERHEAD } from "../memtable/arena.ts";
+import { controlBytes } from "./control.ts";
 
 /**
  * What `db.share()` gives: post it to other workers of the process, as often
@@ -40,12 +43,14 @@ export interface ShareOptions {
   readonly leaseSeconds?: number;
 }
 
+function isLease(seconds: unknown): boolean {
+  return typeof seconds === "number" && seconds >= 0.1 && seconds <= 86400;
+}
+
 /** The seconds of silence that options ask for, checked. */
 export function leaseSecondsOf(options: ShareOptions | undefined): number {
   const seconds = options?.leaseSeconds ?? 60;
-  if (typeof seconds === "number" && seconds >= 0.1 && seconds <= 86400) {
-    return seconds;
-  }
+  if (isLease(seconds)) return seconds;
   throw new VarveError(
     "INVALID_ARGUMENT",
     `leaseSeconds is ${seconds}; 0.1 to 86400 are accepted`,
@@ -55,11 +60,22 @@ export function leaseSecondsOf(options: ShareOptions | undefined): number {
 /** Throws `INVALID_ARGUMENT` unless `value` is a handle that `db.share()` gave. */
 export function checkHandle(value: unknown): ShareHandle {
   const handle = value as ShareHandle | null | undefined;
-  const isHandle = typeof handle === "object" && handle !== null &&
-    handle.format === 1 && typeof handle.directory === "string" &&
-    handle.control instanceof SharedArrayBuffer &&
-    Array.isArray(handle.arenas);
+  if (typeof handle !== "object" || handle === null) refuseHandle();
+  const { control, arenas, memtablesMax, cache } = handle;
+  const isHandle = handle.format === 1 &&
+    typeof handle.directory === "string" &&
+    Array.isArray(arenas) && arenas.every(isArena) &&
+    arenas.length === memtablesMax &&
+    control instanceof SharedArrayBuffer &&
+    control.byteLength === controlBytes(memtablesMax, arenas.length) &&
+    (cache === undefined || isCacheMemory(cache)) &&
+    handle.tableMemoryBytes > 0 && isLease(handle.leaseSeconds);
   return isHandle ? handle : refuseHandle();
+}
+
+function isArena(value: unknown): boolean {
+  return value instanceof SharedArrayBuffer && value.byteLength % 4 === 0 &&
+    value.byteLength >= ARENA_OVERHEAD;
 }
 
 /** Throws `INVALID_ARGUMENT`, as for what is no handle. */

@@ -1,9 +1,10 @@
 /**
  * Reads one block: see format.ts for its bytes.
  *
- * What is read of a file becomes a block only if its checksum matched. Its own structure is
- * checked all the same, so that bytes that were wrong before they were
- * summed end in an error and not in a wrong answer or an endless loop.
+ * What is read of a file becomes a block only if its checksum matched. Where
+ * its entries lie is checked all the same, so that bytes that were wrong before
+ * they were summed end in an error and not in an endless loop, or in an answer
+ * from outside the block. The order of keys is trusted: the writer checked it.
  *
  * @module
  */
@@ -11,6 +12,9 @@ import { compareRanges, copyInto, EMPTY } from "../encoding/bytes.ts";
 import { getU32 } from "../encoding/fixed.ts";
 import { corruption } from "../errors.ts";
 import { FINGERPRINTED, WIDE_OFFSETS } from "./format.ts";
+
+/** What a comparison with an entry comes to that leaves its block; no difference is as large. */
+const OUTSIDE = 0x7fff_ffff;
 
 /** Four bytes of `bytes[at, end)` as an integer that sorts as they do; zeros behind the end. */
 export function headOf(bytes: Uint8Array, at: number, end: number): number {
@@ -79,7 +83,8 @@ export class Block {
   }
 
   /**
-   * Looks for a key.
+   * Looks for a key. An entry that leaves the block is taken for found, so
+   * that whoever reads it sees that it is none.
    *
    * @returns The index of the first entry with that key; if there is none,
    * `-1 - index` of the first entry after it.
@@ -122,6 +127,7 @@ export class Block {
       else {
         high = middle;
         if (difference === 0) equal = middle;
+        else if (difference === OUTSIDE) return middle;
       }
     }
     return equal === low ? low : -1 - low;
@@ -151,7 +157,7 @@ export class Block {
     );
   }
 
-  /** Compares the rest of entry `index` with `key[from, to)`. */
+  /** Compares the rest of entry `index` with `key[from, to)`; {@linkcode OUTSIDE} if the entry leaves the block. */
   private compareEntry(
     index: number,
     key: Uint8Array,
@@ -165,6 +171,7 @@ export class Block {
       rest = (rest & 0x7f) | (bytes[at++] << 7);
       if (rest >= 0x4000) rest = (rest & 0x3fff) | (bytes[at++] << 14);
     }
+    if (!(at + rest < this.offsets)) return OUTSIDE; // Also if they are no numbers.
     const length = to - from;
     const shared = rest < length ? rest : length;
     for (let i = 0; i < shared; i++) {
@@ -174,10 +181,16 @@ export class Block {
     return rest - length;
   }
 
-  /** Whether entry `index` exists and has the key, which begins with the shared prefix. */
+  /** Whether entry `index` exists and has the key, which begins with the shared prefix; also if the entry leaves the block. */
   hasKey(index: number, key: Uint8Array, keyLength: number): boolean {
-    return index < this.count &&
-      this.compareEntry(index, key, this.prefixLength, keyLength) === 0;
+    if (index >= this.count) return false;
+    const difference = this.compareEntry(
+      index,
+      key,
+      this.prefixLength,
+      keyLength,
+    );
+    return difference === 0 || difference === OUTSIDE;
   }
 
   /** Copies the shared prefix to the start of `into`; returns its length. */

@@ -199,15 +199,18 @@ export function decodeFooter(
   if (footer.number !== number) {
     throw corruption(path, at + 40, `table ${number}`, `${footer.number}`);
   }
+  if (getU32(bytes, 56) !== 0) {
+    throw corruption(path, at + 56, "0", `${getU32(bytes, 56)}`);
+  }
   for (
-    const handle of [
+    const { offset, length } of [
       footer.index,
       footer.filter,
       footer.ranges,
       footer.properties,
     ]
   ) {
-    if (handle.offset + handle.length > at) {
+    if (length > 0 && offset + length + SECTION_TRAILER_LENGTH > at) {
       throw corruption(path, at, "sections inside the file", "one outside");
     }
   }

@@ -84,6 +84,18 @@ interface Opened {
 /** Bytes that a fragment takes beside its bounds. */
 const FRAGMENT_BYTES = 64;
 
+/** Whether sequences ascend from `oldest` or above to `newest` or below. */
+function areBetween(
+  sequences: readonly number[],
+  oldest: number,
+  newest: number,
+): boolean {
+  return sequences.every((sequence, i) =>
+    sequence >= oldest && sequence <= newest &&
+    (i === 0 || sequences[i - 1] < sequence)
+  );
+}
+
 function bytesOf({ index, filter, fragments }: Opened): number {
   let bytes = (index?.bytes ?? 0) + (filter?.length ?? 0);
   for (const { start, end, sequences } of fragments) {
@@ -186,31 +198,13 @@ export class Table implements PartOwner {
   }
 
   private load(): Opened {
-    const size = this.openFile().size();
-    if (size !== this.meta.size) {
-      throw corruption(
-        this.path,
-        Math.min(size, this.meta.size),
-        `a table of ${this.meta.size} bytes`,
-        `one of ${size}`,
-      );
-    }
-    const tail = new Uint8Array(FOOTER_LENGTH);
-    this.readRaw(tail, size - FOOTER_LENGTH);
-    const footer = decodeFooter(tail, this.path, this.meta.number, size);
-    const { index, filter, ranges, properties } = footer;
-    this.checkProperties(this.readSection(properties));
+    const footer = this.readFooter();
+    const { filter, ranges, properties } = footer;
+    const index = this.readIndex(footer.index);
+    this.checkProperties(properties, index?.count ?? 0);
     return {
       footer,
-      index: index.length === 0 ? undefined : new TableIndex(
-        openBlock(
-          this.readSection(index),
-          0,
-          index.length,
-          this.path,
-          index.offset,
-        ),
-      ),
+      index,
       filter: filter.length === 0 || this.context.withoutFilters
         ? undefined
         : this.checkFilter(this.readSection(filter), filter),
@@ -220,6 +214,47 @@ export class Table implements PartOwner {
         footer.baseSequence,
       ),
     };
+  }
+
+  /** Reads the footer; which sections there are must agree with what the manifest says. */
+  private readFooter(): Footer {
+    const { path, meta } = this;
+    const size = this.openFile().size();
+    if (size !== meta.size || size < FOOTER_LENGTH) {
+      throw corruption(
+        path,
+        Math.min(size, meta.size),
+        `a table of ${meta.size} bytes`,
+        `one of ${size}`,
+      );
+    }
+    const at = size - FOOTER_LENGTH;
+    const tail = new Uint8Array(FOOTER_LENGTH);
+    this.readRaw(tail, at);
+    const footer = decodeFooter(tail, path, meta.number, size);
+    const { index, ranges, baseSequence } = footer;
+    if (
+      index.length > 0 !== meta.entries > 0 ||
+      ranges.length > 0 !== meta.rangeTombstones > 0 ||
+      baseSequence > meta.oldest
+    ) {
+      throw corruption(
+        path,
+        at,
+        `the footer of ${meta.entries} entries and ${meta.rangeTombstones} ` +
+          `fragments from sequence ${meta.oldest} on`,
+        `one of an index of ${index.length} and fragments of ` +
+          `${ranges.length} bytes, and base sequence ${baseSequence}`,
+      );
+    }
+    return footer;
+  }
+
+  private readIndex(handle: Handle): TableIndex | undefined {
+    const { offset, length } = handle;
+    if (length === 0) return undefined;
+    const bytes = this.readSection(handle);
+    return new TableIndex(openBlock(bytes, 0, length, this.path, offset));
   }
 
   /** Reads and verifies a section; returns its content. */
@@ -250,17 +285,22 @@ export class Table implements PartOwner {
     }
   }
 
-  private checkProperties(content: Uint8Array): void {
+  private checkProperties(handle: Handle, dataBlocks: number): void {
+    const content = this.readSection(handle);
     const decoder = new Decoder(content, 0, content.length);
     const values = new Map<number, number>();
     for (let count = decoder.varint(); count > 0 && !decoder.failed; count--) {
       values.set(decoder.varint(), decoder.varint());
+    }
+    if (decoder.failed || decoder.position !== content.length) {
+      throw corruption(this.path, handle.offset, "properties", "others");
     }
     const meta = this.meta;
     const expected = [
       [1, meta.entries],
       [2, meta.tombstones],
       [3, meta.rangeTombstones],
+      [4, dataBlocks],
       [5, meta.oldest],
       [6, meta.newest],
       [10, meta.olderVersions],
@@ -269,8 +309,8 @@ export class Table implements PartOwner {
       if (values.get(id) !== value) {
         throw corruption(
           this.path,
-          0,
-          `property ${id} to be ${value}, as the manifest says`,
+          handle.offset,
+          `property ${id} to be ${value}, as manifest and index say`,
           `${values.get(id)}`,
         );
       }
@@ -287,6 +327,7 @@ export class Table implements PartOwner {
     handle: Handle,
     baseSequence: number,
   ): Fragment[] {
+    const { oldest, newest } = this.meta;
     const decoder = new Decoder(content, 0, content.length);
     const fragments: Fragment[] = [];
     let last: Fragment | undefined;
@@ -299,7 +340,7 @@ export class Table implements PartOwner {
         sequences.push(baseSequence + decoder.varint());
       }
       if (decoder.failed) break;
-      sound &&= sequences.length > 0 &&
+      sound &&= sequences.length > 0 && areBetween(sequences, oldest, newest) &&
         isBeforeEnd(start, 0, start.length, end) &&
         (last === undefined || last.end.length > 0 &&
             !isBeforeEnd(start, 0, start.length, last.end));

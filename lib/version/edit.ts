@@ -16,12 +16,16 @@
  *         8  flushed sequence
  * ```
  *
- * An edit is applied wholly or not at all. The first edit of a manifest is
+ * Numbers of files, lengths and sequences are below 2^48. An edit is applied
+ * wholly or not at all. The first edit of a manifest is
  * applied to nothing and so says everything.
  *
  * @module
  */
+import { compareBytes } from "../encoding/bytes.ts";
+import { U48_MAX } from "../encoding/fixed.ts";
 import { Decoder, Encoder } from "../encoding/varint.ts";
+import { FOOTER_LENGTH } from "../sstable/format.ts";
 import type { TableMeta } from "../sstable/meta.ts";
 import type { LogSeal } from "../wal/reader.ts";
 
@@ -68,6 +72,8 @@ export interface Edit {
 }
 
 const UNBOUNDED = 1;
+/** No level is higher: a state takes memory for every level up to its highest. */
+const LEVEL_MAX = 255;
 
 /** The bytes of an edit. */
 export function encodeEdit(edit: Edit): Uint8Array {
@@ -101,23 +107,54 @@ export function encodeEdit(edit: Edit): Uint8Array {
   return encoder.finish();
 }
 
+/** Reads a varint that must be below 2^48. */
+function u48(decoder: Decoder): number {
+  const value = decoder.varint();
+  if (value > U48_MAX) decoder.failed = true;
+  return value;
+}
+
 function decodeTable(decoder: Decoder): AddedTable {
   const level = decoder.varint();
+  const number = u48(decoder);
+  const size = u48(decoder);
+  const entries = decoder.varint();
+  const tombstones = decoder.varint();
+  const olderVersions = decoder.varint();
+  const rangeTombstones = decoder.varint();
+  const oldest = u48(decoder);
+  const newest = u48(decoder);
+  const created = decoder.varint();
+  const flags = decoder.varint();
   const table = {
-    number: decoder.varint(),
-    size: decoder.varint(),
-    entries: decoder.varint(),
-    tombstones: decoder.varint(),
-    olderVersions: decoder.varint(),
-    rangeTombstones: decoder.varint(),
-    oldest: decoder.varint(),
-    newest: decoder.varint(),
-    created: decoder.varint(),
-    unbounded: decoder.varint() === UNBOUNDED,
+    number,
+    size,
+    entries,
+    tombstones,
+    olderVersions,
+    rangeTombstones,
+    oldest,
+    newest,
+    created,
+    unbounded: flags === UNBOUNDED,
     smallest: decoder.sized(),
     largest: decoder.sized(),
   };
+  if (level > LEVEL_MAX || flags > UNBOUNDED || !isPossible(table)) {
+    decoder.failed = true;
+  }
   return { level, table };
+}
+
+/** Whether there can be a table of which this is true. */
+function isPossible(table: TableMeta): boolean {
+  const { entries, rangeTombstones, smallest, largest } = table;
+  const isInOrder = table.unbounded
+    ? rangeTombstones > 0 && largest.length === 0
+    : compareBytes(smallest, largest) <= 0;
+  return isInOrder && table.size >= FOOTER_LENGTH &&
+    entries + rangeTombstones > 0 && table.tombstones <= entries &&
+    table.olderVersions <= entries && table.oldest <= table.newest;
 }
 
 /** The edit that bytes say; `undefined` if they say none. */
@@ -133,23 +170,23 @@ export function decodeEdit(bytes: Uint8Array): Edit | undefined {
   const removeLogs: number[] = [];
   while (decoder.position < bytes.length && !decoder.failed) {
     const tag = decoder.byte();
-    if (tag === 1) nextFileNumber = decoder.varint();
-    else if (tag === 2) lastSequence = decoder.varint();
+    if (tag === 1) nextFileNumber = u48(decoder);
+    else if (tag === 2) lastSequence = u48(decoder);
     else if (tag === 3) addTables.push(decodeTable(decoder));
-    else if (tag === 4) removeTables.push(decoder.varint());
+    else if (tag === 4) removeTables.push(u48(decoder));
     else if (tag === 5) {
       addLogs.push({
-        number: decoder.varint(),
-        syncedLength: decoder.varint(),
+        number: u48(decoder),
+        syncedLength: u48(decoder),
       });
     } else if (tag === 6) {
       sealLogs.push({
-        number: decoder.varint(),
-        length: decoder.varint(),
-        lastSequence: decoder.varint(),
+        number: u48(decoder),
+        length: u48(decoder),
+        lastSequence: u48(decoder),
       });
-    } else if (tag === 7) removeLogs.push(decoder.varint());
-    else if (tag === 8) flushedSequence = decoder.varint();
+    } else if (tag === 7) removeLogs.push(u48(decoder));
+    else if (tag === 8) flushedSequence = u48(decoder);
     else return undefined;
   }
   if (decoder.failed) return undefined;

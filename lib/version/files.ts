@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { U48_MAX } from "../encoding/fixed.ts";
 
 /** The file that names the manifest. */
 export const CURRENT = "CURRENT";
@@ -51,9 +52,6 @@ export function fileName(kind: FileKind, number: number): string {
   }
 }
 
-/** File numbers are 48 bits wide in the formats; no database comes near. */
-const FILE_NUMBER_MAX = 2 ** 48 - 1;
-
 /** What a name says, if it is exactly one that {@linkcode fileName} gives. */
 export function parseFileName(name: string): NumberedFile | undefined {
   const match = /^(?:MANIFEST-(\d{6,15})|(\d{6,15})\.(vlog|vtab))$/.exec(name);
@@ -64,6 +62,6 @@ export function parseFileName(name: string): NumberedFile | undefined {
     ? "log"
     : "table";
   const number = Number(match[1] ?? match[2]);
-  if (number > FILE_NUMBER_MAX) return undefined;
+  if (number > U48_MAX) return undefined; // No database comes near.
   return fileName(kind, number) === name ? { kind, number, name } : undefined;
 }

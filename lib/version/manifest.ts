@@ -28,7 +28,7 @@
  * @module
  */
 import { placeSeed } from "../encoding/checksum.ts";
-import { getU32, getU48, putU32, putU48 } from "../encoding/fixed.ts";
+import { getU16, getU32, getU48, putU32, putU48 } from "../encoding/fixed.ts";
 import { corruption } from "../errors.ts";
 import { checksum } from "../runtime/checksum.ts";
 import type { File, FileSystem } from "../runtime/runtime.ts";
@@ -244,6 +244,7 @@ export class ManifestFollower {
 function checkHeader(bytes: Uint8Array, path: string, number: number): void {
   const whole = bytes.length >= HEADER_LENGTH &&
     MAGIC.every((byte, i) => bytes[i] === byte) &&
+    getU16(bytes, 18) === 0 &&
     getU32(bytes, 20) === checksum(bytes.subarray(0, 20), 0);
   if (!whole) throw corruption(path, 0, "the header of a manifest", "another");
   const version = getU32(bytes, 8);

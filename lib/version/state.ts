@@ -72,7 +72,9 @@ export class TreeState {
     this.nextFileNumber = edit.nextFileNumber ?? this.nextFileNumber;
     this.lastSequence = edit.lastSequence ?? this.lastSequence;
     this.flushedSequence = edit.flushedSequence ?? this.flushedSequence;
-    return undefined;
+    return this.flushedSequence > this.lastSequence
+      ? `flushes up to ${this.flushedSequence}, past ${this.lastSequence}`
+      : undefined;
   }
 
   /** The edit that makes this state out of nothing. */
@@ -115,6 +117,8 @@ export class TreeState {
   /** What of an edit does not fit, and which tables would overlap after it; `undefined` if all is well. Changes nothing. */
   misfit(edit: Edit): string | undefined {
     const trial = new TreeState();
+    trial.lastSequence = this.lastSequence;
+    trial.flushedSequence = this.flushedSequence;
     for (const [number, added] of this.tables) trial.tables.set(number, added);
     for (const [number, log] of this.logs) trial.logs.set(number, log);
     const misfit = trial.apply(edit);

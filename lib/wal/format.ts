@@ -101,11 +101,13 @@ export function decodeLogHeader(bytes: Uint8Array): LogHeader | string {
   }
   const version = getU32(bytes, 8);
   if (version !== LOG_VERSION) return `format version ${version}`;
+  const flags = getU16(bytes, 30);
+  if (flags > MADE_AT_OPEN) return `flags ${flags}`;
   return {
     number: getU48(bytes, 12),
     previous: getU48(bytes, 18),
     lastSequenceBefore: getU48(bytes, 24),
-    isMadeAtOpen: (getU16(bytes, 30) & MADE_AT_OPEN) !== 0,
+    isMadeAtOpen: flags === MADE_AT_OPEN,
   };
 }
 

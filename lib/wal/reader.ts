@@ -9,8 +9,11 @@
  *
  * @module
  */
+import { U48_MAX } from "../encoding/fixed.ts";
 import { Decoder } from "../encoding/varint.ts";
 import { corruption } from "../errors.ts";
+import { isBeforeEnd } from "../memtable/range_tombstones.ts";
+import { MAX_KEY_LENGTH } from "../options.ts";
 import type { FileSystem } from "../runtime/runtime.ts";
 import {
   decodeGroupHeader,
@@ -221,14 +224,17 @@ function replayGroup(
     const kind = decoder.byte();
     const key = view(decoder);
     if (kind === 0 || kind === 1) {
+      if (key.length > MAX_KEY_LENGTH) decoder.failed = true;
       const value = kind === 0 ? view(decoder) : key.subarray(0, 0);
       if (!decoder.failed) sink.entry(first + i, kind, key, value);
     } else if (kind === LOG_DELETE_RANGE) {
       const stop = view(decoder);
+      if (!isRange(key, stop)) decoder.failed = true;
       if (!decoder.failed) sink.range(first + i, key, stop);
     } else decoder.failed = true;
   }
-  if (decoder.failed || decoder.position !== end) {
+  const last = first + count - 1;
+  if (decoder.failed || decoder.position !== end || last > U48_MAX) {
     throw corruption(
       path,
       decoder.position,
@@ -236,7 +242,14 @@ function replayGroup(
       "others, under a checksum that matches",
     );
   }
-  return first + count - 1;
+  return last;
+}
+
+/** Whether a range delete can have these bounds: either may be the successor of a key. */
+function isRange(start: Uint8Array, end: Uint8Array): boolean {
+  return start.length <= MAX_KEY_LENGTH + 1 &&
+    end.length <= MAX_KEY_LENGTH + 1 &&
+    isBeforeEnd(start, 0, start.length, end);
 }
 
 function view(decoder: Decoder): Uint8Array {

@@ -2,8 +2,12 @@
  * One run of the model test: a database in memory, a model of it, and random
  * steps that change and compare both.
  *
+ * What is done depends on the seed alone, and so do the answers: neither on
+ * the options nor on the runtime. {@linkcode ModelRun.digest} is theirs.
+ *
  * @module
  */
+import { createHash, type Hash } from "node:crypto";
 import { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
 import {
   Batch,
@@ -42,6 +46,7 @@ export class ModelRun {
   readonly history: string[] = [];
   readonly #random: Random;
   readonly #options: Options;
+  readonly #answers: Hash = createHash("sha256");
   #files: MemoryFileSystem = new MemoryFileSystem();
   #db: Db | undefined;
   readonly #abandoned: Db[] = [];
@@ -83,6 +88,11 @@ export class ModelRun {
     return this.#db;
   }
 
+  /** The hash of all answers so far, and of the counts that must not depend on options. */
+  get digest(): string {
+    return this.#answers.copy().digest("hex");
+  }
+
   /** Opens the database. */
   async start(): Promise<void> {
     this.#db = await openIn(this.#files, this.#options);
@@ -113,6 +123,7 @@ export class ModelRun {
     const entries = this.#handle.stats().levels
       .reduce((sum, level) => sum + level.entries, 0);
     assertEquals(entries, this.#model.rows({}, false, Infinity).length);
+    this.#tellCounts();
   }
 
   /** Lets go of every handle, whatever state it is in. */
@@ -124,6 +135,24 @@ export class ModelRun {
 
   #note(detail: string): void {
     this.history[this.history.length - 1] += ` ${detail}`;
+  }
+
+  /** Adds an answer to the digest. */
+  #tell(answer: Uint8Array | string | undefined): void {
+    const kind = answer === undefined ? 0 : typeof answer === "string" ? 1 : 2;
+    this.#answers.update(`${kind} ${answer?.length} `).update(answer ?? "");
+  }
+
+  #tellRows(rows: readonly ModelRow[]): void {
+    for (const [key, value] of rows) {
+      this.#tell(key);
+      this.#tell(value);
+    }
+  }
+
+  #tellCounts(): void {
+    const { lastSequence, openSnapshots, openScans } = this.#handle.stats();
+    this.#tell(`${lastSequence} ${openSnapshots} ${openScans}`);
   }
 
   // --- Random data ---
@@ -209,7 +238,11 @@ export class ModelRun {
   }
 
   async #batch(): Promise<void> {
-    const batch = new Batch();
+    // A batch that the database did not make knows no codecs.
+    const { keys, values } = this.#options;
+    const batch = keys === undefined && values === undefined
+      ? new Batch()
+      : this.#handle.batch();
     const size = this.#random.below(12);
     for (let i = 0; i < size; i++) {
       const key = this.#key();
@@ -240,7 +273,9 @@ export class ModelRun {
     const values = keys.map((key) => model.get(key));
     keys.forEach((key, i) => {
       const shown = JSON.stringify(key);
-      assertEquals(reader.get(toBytes(key)), values[i], `get ${shown}`);
+      const value = reader.get(toBytes(key));
+      assertEquals(value, values[i], `get ${shown}`);
+      this.#tell(value);
       const isThere = values[i] !== undefined;
       assertEquals(reader.has(toBytes(key)), isThere, `has ${shown}`);
     });
@@ -263,6 +298,11 @@ export class ModelRun {
 
   async #scan(reader: Reader, model: Model): Promise<void> {
     const { scan, expected } = this.#openScan(reader, model);
+    await this.#walk(scan, expected);
+    this.#tellCounts();
+  }
+
+  async #walk(scan: Scan, expected: readonly ModelRow[]): Promise<void> {
     switch (this.#random.below(5)) {
       case 0:
         assertEquals([...scan.keys()].map(fromBytes), expected.map(([k]) => k));
@@ -286,17 +326,19 @@ export class ModelRun {
         assertEquals(asModelRows(seen), expected.slice(0, until));
         break;
       }
-      default:
-        assertEquals(asModelRows([...scan]), expected);
+      default: {
+        const seen = asModelRows([...scan]);
+        assertEquals(seen, expected);
+        this.#tellRows(seen);
+      }
     }
   }
 
   #verifyAll(): void {
     for (const reverse of [false, true]) {
-      assertEquals(
-        asModelRows([...this.#handle.scan({ reverse })]),
-        this.#model.rows({}, reverse, Infinity),
-      );
+      const seen = asModelRows([...this.#handle.scan({ reverse })]);
+      assertEquals(seen, this.#model.rows({}, reverse, Infinity));
+      this.#tellRows(seen);
     }
     for (const [key, value] of this.#model.rows({}, false, Infinity)) {
       assertEquals(this.#handle.get(toBytes(key)), value, JSON.stringify(key));

@@ -105,7 +105,11 @@ export function randomOperation(
     : random.chance(20)
     ? ""
     : key(random);
-  return { sequence, kind, key: key(random), value };
+  const start = key(random);
+  // A range that ends before it starts is no operation.
+  return kind === 2 && value !== "" && value <= start
+    ? { sequence, kind, key: start, value: "" }
+    : { sequence, kind, key: start, value };
 }
 
 /** Replays the log; what came of it. The manifest knows of its header, and of its end where a seal is given. */

@@ -1,5 +1,6 @@
 /** Edits: whatever they say comes back; what is no edit is seen. */
 import { test } from "node:test";
+import { FOOTER_LENGTH } from "../../../lib/sstable/format.ts";
 import {
   type AddedTable,
   decodeEdit,
@@ -20,20 +21,23 @@ function randomNumber(random: Random): number {
 function randomTable(random: Random): AddedTable {
   const unbounded = random.chance(20);
   const key = random.chance(10) ? longestKey : randomKey;
+  const [smallest, largest] = [key(random), key(random)].sort();
+  const entries = randomNumber(random);
+  const newest = randomNumber(random);
   return {
     level: random.below(8),
     table: {
       number: randomNumber(random),
-      size: randomNumber(random),
-      entries: randomNumber(random),
-      tombstones: randomNumber(random),
-      olderVersions: randomNumber(random),
-      rangeTombstones: randomNumber(random),
-      oldest: randomNumber(random),
-      newest: randomNumber(random),
+      size: FOOTER_LENGTH + randomNumber(random),
+      entries,
+      tombstones: Math.min(entries, randomNumber(random)),
+      olderVersions: Math.min(entries, randomNumber(random)),
+      rangeTombstones: 1 + randomNumber(random),
+      oldest: Math.min(newest, randomNumber(random)),
+      newest,
       created: randomNumber(random),
-      smallest: toBytes(key(random)),
-      largest: toBytes(unbounded ? "" : key(random)),
+      smallest: toBytes(smallest),
+      largest: toBytes(unbounded ? "" : largest),
       unbounded,
     },
   };

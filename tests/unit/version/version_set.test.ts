@@ -284,7 +284,7 @@ test("a fresh manifest takes the old one's place when that has outgrown it", () 
   let name = "MANIFEST-000001";
   for (let i = 0; i < 100 && replaced < 3; i++) {
     const number = versions.newFileNumber();
-    const table = metaOf({ number, smallest });
+    const table = metaOf({ number, smallest, largest: smallest });
     versions.commit({ addTables: [{ level: 0, table }] });
     versions.commit({ removeTables: [number], lastSequence: i });
     const manifests = files.list("/db").filter((n) => n.startsWith("MANIFEST"));
