@@ -6,16 +6,11 @@
  */
 import { test } from "node:test";
 import type { Db, Options, Snapshot } from "../../mod.ts";
-import {
-  assert,
-  assertEquals,
-  assertGreater,
-  assertLess,
-  fail,
-} from "../assert.ts";
+import { assert, assertEquals, assertGreater, assertLess } from "../assert.ts";
 import { filled, keys, numbered, rows, text } from "./support/bytes.ts";
 import { LONG } from "./support/configs.ts";
 import { untilFalse } from "./support/database.ts";
+import { assertGrowsLess } from "./support/growth.ts";
 import { openIn, withMemoryDb } from "./support/memory.ts";
 import { Random } from "./support/random.ts";
 
@@ -253,10 +248,10 @@ test(
     }, EAGER),
 );
 
-/** The least of three times that `reads` reads take, in milliseconds. */
+/** The least of ten times that `reads` reads take, in milliseconds. */
 function timeReads(db: Db, count: number): number {
   let least = Infinity;
-  for (let run = 0; run < 3; run++) {
+  for (let run = 0; run < 10; run++) {
     const start = performance.now();
     for (let i = 0; i < 3000; i++) db.get(numbered("k", (i * 7919) % count, 6));
     least = Math.min(least, performance.now() - start);
@@ -304,26 +299,6 @@ async function fastest(
     }, EAGER);
   }
   return least;
-}
-
-/**
- * Fails unless more work takes less than `factor` times what less work takes.
- * A busy machine may spoil a measurement, but not each of five.
- */
-async function assertGrowsLess(
-  factor: number,
-  time: (count: number) => Promise<number>,
-  few: number,
-  many: number,
-): Promise<void> {
-  const seen: string[] = [];
-  for (let attempt = 0; attempt < 5; attempt++) {
-    const less = await time(few);
-    const more = await time(many);
-    if (more < factor * less) return;
-    seen.push(`${less} ms, then ${more} ms`);
-  }
-  fail(seen.join("; "));
 }
 
 test(

@@ -16,6 +16,7 @@ import {
   assertRejects,
   assertThrows,
 } from "../assert.ts";
+import { assertGrowsLess } from "./support/growth.ts";
 import { open, openWith } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 
@@ -116,10 +117,8 @@ test("a reverse scan over versions of one key in a memtable: it was quadratic", 
     return performance.now() - start;
   };
   await reverseTime(2000); // warms the code up
-  const few = await reverseTime(4000);
-  const many = await reverseTime(64_000);
   // 16 times the versions: 16 if each costs the same, 256 if each costs all before.
-  assertLess(many, few * 64 + 20, `${few} ms, then ${many} ms`);
+  await assertGrowsLess(64, reverseTime, 4000, 64_000);
 });
 
 test("sync() counted as a write", async () => {
@@ -318,10 +317,8 @@ test("range deletes that overlap in one memtable: time and memory were quadratic
     return elapsed;
   };
   await trimTime(500);
-  const few = await trimTime(1000);
-  const many = await trimTime(8000);
   // 8 if each costs the same, 64 if each costs all before.
-  assertLess(many, few * 32 + 50, `${few} ms, then ${many} ms`);
+  await assertGrowsLess(32, trimTime, 1000, 8000);
 });
 
 test("range deletes under snapshots: each snapshot sees its own", async () => {
