@@ -227,6 +227,7 @@ function openLocked<K, V>(
     removeOrphans(files, directory, names, found, known);
     const tree = new Tree({ runtime, options, versions, ...replayed });
     tree.maintenance.scheduleFlush();
+    tree.maintenance.scheduleCompaction(); // An earlier life may have left some.
     return new Db(tree, context, configuration, lock);
   } catch (error) {
     replayed.log.close();

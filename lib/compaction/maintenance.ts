@@ -110,6 +110,10 @@ function newCounters(): LaneCounters {
 const TABLE_SIZE_MIN = 16 * 1024;
 const TABLE_SIZE_MAX = 64 * 1024 * 1024;
 
+/** What merges may read at most for closing to wait for them; and how long it waits. */
+const MERGE_AT_CLOSE_BYTES = 16 * 1024 * 1024;
+const MERGE_AT_CLOSE_MILLISECONDS = 2000;
+
 /** The maintenance of one tree. */
 export class Maintenance {
   /** What flushes did. */
@@ -131,7 +135,10 @@ export class Maintenance {
   private flushEnd: Promise<void> = Promise.resolve();
   private compacting: RunningTask | undefined;
   private lane: Promise<unknown> = Promise.resolve();
+  /** Bytes that the task of the compaction lane reads. */
+  private compactingBytes = 0;
   private inBackground = false;
+  private isClosing = false;
   private isClosed = false;
   private waiters: Waiter[] = [];
   /** Tables whose tombstones could not go, and what may have held them. */
@@ -230,8 +237,11 @@ export class Maintenance {
     sources: TaskSources,
     onResult: (result: TaskResult, seconds: number) => void,
   ): Promise<void> {
+    this.compactingBytes = bytesRead(task);
     // Closed since the round began.
-    if (this.isClosed) return Promise.reject(aborted());
+    const isTooMuch = this.isClosing &&
+      this.compactingBytes > MERGE_AT_CLOSE_BYTES;
+    if (this.isClosed || isTooMuch) return Promise.reject(aborted());
     return new Promise((resolve, reject) => {
       this.compacting = this.host.run(task, sources, {
         done: (result, seconds) => {
@@ -353,12 +363,12 @@ export class Maintenance {
   /** Starts compacting in the background if anything is due. */
   scheduleCompaction(): void {
     const { background } = this.tree.options.compaction;
-    if (background === "off" || this.isClosed || this.inBackground) return;
+    if (background === "off" || this.isClosing || this.inBackground) return;
     this.inBackground = true;
     this.compactWhileDue().then(
       () => this.compactionError = undefined,
       (error) => {
-        if (this.isClosed) return;
+        if (this.isClosing) return;
         this.compactionError = error;
         this.tree.tell({ type: "error", task: "compaction", error });
       },
@@ -384,14 +394,14 @@ export class Maintenance {
   }
 
   private async compactWhileDue(): Promise<void> {
-    for (let seen = -1; seen !== this.flushes.runs && !this.isClosed;) {
+    for (let seen = -1; seen !== this.flushes.runs && !this.isClosing;) {
       // What is flushed from here on may make more due.
       seen = this.flushes.runs;
       let isDue = true;
-      while (isDue && !this.isClosed) {
+      while (isDue && !this.isClosing) {
         isDue = await this.exclusively(() => this.minorRound());
       }
-      if (!this.isClosed) await this.exclusively(() => this.tombstoneRound());
+      if (!this.isClosing) await this.exclusively(() => this.tombstoneRound());
     }
   }
 
@@ -589,18 +599,55 @@ export class Maintenance {
     }
   }
 
+  /** Small merges, if they can be done soon. */
+  private mergeInTime(): Promise<void> {
+    const merged = this.mergeSmall().catch(() => {}); // The tables stay.
+    return new Promise((resolve) => {
+      const cancel = this.tree.runtime.later(
+        MERGE_AT_CLOSE_MILLISECONDS,
+        resolve,
+      );
+      merged.then(cancel).then(resolve);
+    });
+  }
+
+  /**
+   * Merges small tables that are due. Programs that run for a moment only
+   * would otherwise leave one more behind each time, for ever.
+   */
+  private async mergeSmall(): Promise<void> {
+    if (this.tree.options.compaction.background === "off") return;
+    let left = MERGE_AT_CLOSE_BYTES;
+    if (this.compacting !== undefined && this.compactingBytes > left) return;
+    await this.lane;
+    while (!this.isClosed) {
+      const { metas } = this.tree.versions.current;
+      const pick = this.strategy.pickMinor(metas, this.pickOptions);
+      if (pick?.type !== "merge") return;
+      left -= bytesOf(pick.runs.flat());
+      if (left < 0) return;
+      await this.perform(pick, { by: "range" });
+    }
+  }
+
   /** Runs `use` behind whatever the compaction lane has to do. */
   private exclusively<T>(use: () => Promise<T>): Promise<T> {
     const turn = this.lane.then(() => {
-      if (this.isClosed) throw aborted();
+      if (this.isClosing) throw aborted();
       return use();
     });
     this.lane = turn.catch(() => {});
     return turn;
   }
 
-  /** Ends maintenance: a compaction under way is given up, a flush too; nothing starts any more. */
-  async close(): Promise<void> {
+  /**
+   * Ends maintenance: nothing starts any more, and what is under way is given up.
+   *
+   * @param merges Whether small merges that are due come first.
+   */
+  async close(merges: boolean): Promise<void> {
+    this.isClosing = true;
+    if (merges) await this.awaited(this.mergeInTime());
     this.isClosed = true;
     this.compacting?.abort();
     this.flushing?.abort();
@@ -634,6 +681,10 @@ function noTable(): Table {
 
 function noMemtable(): Memtable {
   throw new VarveError("IO", "a merge reads no memtable");
+}
+
+function bytesRead(task: Task): number {
+  return task.type === "flush" ? 0 : bytesOf(task.runs.flat());
 }
 
 function describe(reason: unknown): string {

@@ -564,7 +564,7 @@ export class Tree implements MaintainedTree, PressureSource {
       failure = error;
       this.commits.fail(error);
     }
-    await this.maintenance.close();
+    await this.maintenance.close(this.health.failure === undefined);
     await this.commits.idle();
     await this.backpressure.close();
     if (this.maintenance.hasStray) this.keepNumbers();

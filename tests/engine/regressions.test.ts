@@ -510,3 +510,38 @@ test("flush() that waited when the database was closed: it said that it had flus
   await using again = await openIn(files);
   assertEquals([...again.scan()].length, writes.length);
 });
+
+test("lives too short for a merge piled up tables, one each", async () => {
+  const files = new MemoryFileSystem();
+  for (const background of ["inline", "worker"] as const) {
+    for (let life = 0; life < 40; life++) {
+      const db = await openIn(files, {
+        compaction: { background, strategy: "size-tiered" },
+      });
+      await db.put(`k${life}`, "v");
+      await db.flush();
+      await db.close();
+    }
+    await using db = await openIn(files, QUIET);
+    assertLess(db.stats().tableCount, 12);
+    assertEquals([...db.scan()].length, 40);
+  }
+});
+
+test("what a life left to be merged was merged only after the next flush", async () => {
+  const files = new MemoryFileSystem();
+  {
+    await using db = await openIn(files, QUIET);
+    for (let i = 0; i < 8; i++) {
+      await db.put(`k${i}`, "v");
+      await db.flush();
+    }
+  }
+  await using db = await openIn(files, {
+    compaction: { background: "inline", strategy: "size-tiered" },
+  });
+  for (let i = 0; i < 1000 && db.stats().tableCount === 8; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  assertLess(db.stats().tableCount, 8);
+});

@@ -463,7 +463,7 @@ test("close() gives a compaction up: ABORTED, no file, the tables as they were",
   const aborted = rejectsWith("ABORTED", () => compaction);
   await Promise.resolve();
   await Promise.resolve();
-  await tree.maintenance.close();
+  await tree.maintenance.close(false);
   await aborted;
   assertEquals([tree.tables.length, tree.tableFiles.length], [2, 2]);
   await rejectsWith("ABORTED", () => tree.maintenance.minorCompact());
@@ -488,7 +488,7 @@ test("a merge does not begin behind close() because a probe went before it", asy
           closing ??= (async () => {
             for (let i = 0; i < ticks; i++) await Promise.resolve();
             isClosing = true;
-            await tree.maintenance.close();
+            await tree.maintenance.close(false);
           })();
         },
         failed: (error) => end.failed(error),
@@ -510,7 +510,7 @@ test("close() gives a flush up, and who waits for one is let go", async () => {
     "ABORTED",
     () => tree.maintenance.frozenAtMost(0),
   );
-  await tree.maintenance.close();
+  await tree.maintenance.close(false);
   await waiting;
   await rejectsWith("ABORTED", () => tree.maintenance.frozenAtMost(0));
   await turns(tree);
