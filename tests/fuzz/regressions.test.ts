@@ -273,9 +273,9 @@ describe("a table is damaged", () => {
 });
 
 test("a search does not look at what lies behind a block", () => {
-  const builder = new BlockBuilder();
+  const builder = new BlockBuilder(false);
   for (const key of ["a", "b", "c"]) {
-    builder.add(toBytes(key), 0, 1, 0, 0, new Uint8Array(0), 0, 0);
+    builder.add(toBytes(key), 0, 1, 0, 0, new Uint8Array(0), 0, 0, 0);
   }
   const bytes = new Uint8Array(300);
   const length = builder.finish(bytes, 0);

@@ -78,12 +78,12 @@ export function encodeIndex(
   blocks: readonly DataBlock[],
   handles: readonly Handle[],
 ): Uint8Array {
-  const builder = new BlockBuilder();
+  const builder = new BlockBuilder(false);
   blocks.forEach(({ separator }, i) => {
     const value = new Uint8Array(16);
     const { offset, length } = handles[i];
     const end = putVarint(value, putVarint(value, 0, offset), length);
-    builder.add(separator, 0, separator.length, end * 2, 0, value, 0, end);
+    builder.add(separator, 0, separator.length, end * 2, 0, value, 0, end, 0);
   });
   const bytes = new Uint8Array(builder.size + 16);
   return bytes.slice(0, builder.finish(bytes, 0));

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { fingerprintOf, hashKey, keyHash } from "../../../lib/encoding/hash.ts";
 import { Block, BlockEntry } from "../../../lib/sstable/block.ts";
 import { BlockBuilder } from "../../../lib/sstable/block_builder.ts";
 import { TableIndex } from "../../../lib/sstable/table_index.ts";
@@ -48,8 +49,16 @@ function someEntries(random: Random): Entry[] {
   });
 }
 
-function encode(entries: readonly Entry[]): Uint8Array {
-  const builder = new BlockBuilder();
+function fingerprint(key: Uint8Array): number {
+  hashKey(key, 0, key.length);
+  return fingerprintOf(keyHash.bits);
+}
+
+function encode(
+  entries: readonly Entry[],
+  hasFingerprints = true,
+): Uint8Array {
+  const builder = new BlockBuilder(hasFingerprints);
   for (const { key, tag, sequence, value } of entries) {
     builder.add(
       toBytes(key),
@@ -60,6 +69,7 @@ function encode(entries: readonly Entry[]): Uint8Array {
       toBytes(value),
       0,
       value.length,
+      fingerprint(toBytes(key)),
     );
   }
   const bytes = new Uint8Array(builder.size + 16);
@@ -98,12 +108,23 @@ function askAll(
     const index = at < 0 ? -1 - at : at;
     assert(Number.isInteger(at) && index <= block.count, `find gave ${at}`);
     answers.push(`find ${at}`);
+    const found = block.lookUp(probe, probe.length, fingerprint(probe));
+    assert(Number.isInteger(found) && found < block.count, `${found}`);
+    answers.push(`lookUp ${Math.max(-1, found)}`);
   }
   return answers;
 }
 
 function checkValid(entries: readonly Entry[], probes: readonly string[]) {
-  const bytes = encode(entries);
+  checkAnswers(encode(entries), entries, probes);
+  checkAnswers(encode(entries, false), entries, probes);
+}
+
+function checkAnswers(
+  bytes: Uint8Array,
+  entries: readonly Entry[],
+  probes: readonly string[],
+) {
   const block = new Block();
   assert(block.reset(bytes, 0, bytes.length));
   assertEquals(block.count, entries.length);
@@ -114,6 +135,8 @@ function checkValid(entries: readonly Entry[], probes: readonly string[]) {
     const place = first < 0 ? entries.length : first;
     const isThere = entries[place]?.key === probe;
     assertEquals(block.find(key, key.length), isThere ? place : -1 - place);
+    const found = block.lookUp(key, key.length, fingerprint(key));
+    assertEquals(Math.max(-1, found), isThere ? place : -1);
     for (let i = 0; i < 3; i++) {
       assertEquals(index.find(key, key.length), place);
     }
