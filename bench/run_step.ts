@@ -20,6 +20,8 @@ export interface Target {
   readonly runtime: string;
   /** The command and its first arguments. */
   readonly command: readonly string[];
+  /** What stands before the arguments of a scenario. */
+  readonly arguments: readonly string[];
   /** Whether it has this scenario. */
   readonly takes: (scenario: Scenario) => boolean;
 }
@@ -32,12 +34,28 @@ export function targetOf(kind: StoreKind, runtime: Runtime): Target {
   return {
     store: kind.name,
     runtime: runtime.name,
-    command: [runtime.path, ...flags, CHILD, "--store", kind.name],
+    command: [runtime.path, ...flags],
+    arguments: [CHILD, "--store", kind.name],
     takes: (scenario) =>
       (!kind.isForReads || scenario.hasReads === true) &&
       (!kind.isNeverSynced || !scenario.isSynced) &&
       (!kind.hasSmallValues || !scenario.hasLargeValues),
   };
+}
+
+/** Runs a target's command; gives how it ended and the last line that it printed. */
+export async function runCommand(
+  { command: [program = "", ...flags] }: Target,
+  args: readonly string[],
+): Promise<{ output: Deno.CommandStatus; line: string }> {
+  const output = await new Deno.Command(program, {
+    args: [...flags, ...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).output();
+  const lines = new TextDecoder().decode(output.stdout).trim().split("\n");
+  return { output, line: lines.at(-1) ?? "" };
 }
 
 /** Runs one step in a process of its own. */
@@ -49,18 +67,12 @@ async function runStep(
   directory: string,
   only: readonly string[],
 ): Promise<StepResult> {
-  const [command = "", ...first] = target.command;
-  const output = await new Deno.Command(command, {
-    args: [
-      ...first,
-      ...["--scenario", scenario.name, "--step", String(step)],
-      ...["--size", String(size), "--directory", directory],
-      ...only.flatMap((name) => ["--only", name]),
-    ],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "inherit",
-  }).output();
+  const { output, line } = await runCommand(target, [
+    ...target.arguments,
+    ...["--scenario", scenario.name, "--step", String(step)],
+    ...["--size", String(size), "--directory", directory],
+    ...only.flatMap((name) => ["--only", name]),
+  ]);
   if (scenario.isKilled && step === 0 && output.signal === "SIGKILL") {
     return { measurements: [] };
   }
@@ -71,8 +83,7 @@ async function runStep(
         `(${output.signal ?? output.code})`,
     );
   }
-  const lines = new TextDecoder().decode(output.stdout).trim().split("\n");
-  return JSON.parse(lines.at(-1) ?? "") as StepResult;
+  return JSON.parse(line) as StepResult;
 }
 
 /** Runs a scenario on a fresh directory, which is removed afterwards. */

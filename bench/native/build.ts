@@ -56,6 +56,7 @@ export async function nativeTarget(store: string): Promise<Target | undefined> {
     store,
     runtime: NATIVE,
     command: [program],
+    arguments: [],
     takes: ({ name }) => SCENARIOS.includes(name),
   };
 }
