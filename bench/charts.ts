@@ -21,6 +21,7 @@ import {
   type Row,
 } from "./results.ts";
 import { RANKED } from "./scenarios.ts";
+import { inStoreOrder } from "./stores/registry.ts";
 
 /** A chart and the name of its file. */
 export interface Chart {
@@ -29,7 +30,7 @@ export interface Chart {
 }
 
 const GREY = "#808890";
-/** By the order of the stores; Varve's is the first. */
+/** By the order of the stores, more than there are; Varve's is the first. */
 const COLOURS = [
   "#e4572e",
   "#4f86c6",
@@ -39,6 +40,8 @@ const COLOURS = [
   "#4fb3a5",
   "#9a8c98",
   "#b56576",
+  "#6a6fc4",
+  "#8d6e4f",
 ];
 const FONT = 11;
 const LINE = 16;
@@ -76,14 +79,13 @@ function document(
   ].join("\n");
 }
 
-const colourOf = (index: number): string =>
-  COLOURS[index % COLOURS.length] ?? GREY;
+const colourOf = (index: number): string => COLOURS[index] ?? GREY;
 
 function legend(stores: readonly string[], y: number): string[] {
   let x = 8;
   return stores.flatMap((store, i) => {
     const at = x;
-    x += 24 + store.length * 6.5;
+    x += 24 + store.length * 5.6;
     return [
       `<rect x="${number(at)}" y="${y - 9}" width="10" height="10" fill="${
         colourOf(i)
@@ -110,7 +112,7 @@ const BARS_WIDTH = 470;
 const FIGURES_WIDTH = 80;
 
 function bars(rows: readonly Row[], title: string): string {
-  const stores = distinct(rows, (row) => row.store);
+  const stores = inStoreOrder(rows.map(({ store }) => store));
   const names = RANKED.filter((name) => rows.some((row) => row.name === name));
   const parts = [text(8, LINE, title), ...legend(stores, 2 * LINE)];
   let y = 3 * LINE;
@@ -145,7 +147,7 @@ function bars(rows: readonly Row[], title: string): string {
 const CELL_WIDTH = 170;
 const CELL_HEIGHT = 120;
 const COLUMNS = 4;
-const PLOT = { left: 40, top: 20, width: 120, height: 74 };
+const PLOT = { left: 46, top: 20, width: 120, height: 74 };
 
 /** A logarithmic scale from [low, high] to [0, length]. */
 function scale(low: number, high: number, length: number) {
@@ -206,7 +208,7 @@ const shortSize = (size: number): string =>
   size >= 1e6 ? `${size / 1e6}M` : size >= 1000 ? `${size / 1000}k` : `${size}`;
 
 function growth(rows: readonly Row[], title: string): string {
-  const stores = distinct(rows, (row) => row.store);
+  const stores = inStoreOrder(rows.map(({ store }) => store));
   const sizes = distinct(rows, (row) => row.size).toSorted((a, b) => a - b);
   const names = RANKED.filter((name) => rows.some((row) => row.name === name));
   const parts = [text(8, LINE, title), ...legend(stores, 2 * LINE)];

@@ -85,6 +85,15 @@ export const STORES: readonly StoreKind[] = [
   },
 ];
 
+/** Names of stores, each once, in the order of {@linkcode STORES}; others behind. */
+export function inStoreOrder(names: readonly string[]): string[] {
+  const place = (name: string) => {
+    const found = STORES.findIndex((store) => store.name === name);
+    return found < 0 ? STORES.length : found;
+  };
+  return [...new Set(names)].toSorted((a, b) => place(a) - place(b));
+}
+
 /** The store with this name. */
 export function storeKind(name: string): StoreKind {
   const kind = STORES.find((store) => store.name === name);
