@@ -81,18 +81,26 @@ function document(
 
 const colourOf = (index: number): string => COLOURS[index] ?? GREY;
 
-function legend(stores: readonly string[], y: number): string[] {
-  let x = 8;
-  return stores.flatMap((store, i) => {
-    const at = x;
-    x += 24 + store.length * 5.6;
-    return [
-      `<rect x="${number(at)}" y="${y - 9}" width="10" height="10" fill="${
-        colourOf(i)
-      }"/>`,
-      text(at + 14, y, store),
-    ];
+const LEGEND_COLUMNS = 5;
+const LEGEND_WIDTH = 134;
+
+/** Title and legend, and where what follows them begins. */
+function head(
+  title: string,
+  stores: readonly string[],
+): { parts: string[]; bottom: number } {
+  const parts = [text(8, LINE, title)];
+  stores.forEach((store, i) => {
+    const x = 8 + (i % LEGEND_COLUMNS) * LEGEND_WIDTH;
+    const y = LINE * (2 + Math.floor(i / LEGEND_COLUMNS));
+    const place = `x="${x}" y="${y - 9}" width="10" height="10"`;
+    parts.push(
+      `<rect ${place} fill="${colourOf(i)}"/>`,
+      text(x + 14, y, store),
+    );
   });
+  const rows = Math.ceil(stores.length / LEGEND_COLUMNS);
+  return { parts, bottom: LINE * (2 + rows) };
 }
 
 /** Units for each second; of a time, its inverse. */
@@ -114,8 +122,8 @@ const FIGURES_WIDTH = 80;
 function bars(rows: readonly Row[], title: string): string {
   const stores = inStoreOrder(rows.map(({ store }) => store));
   const names = RANKED.filter((name) => rows.some((row) => row.name === name));
-  const parts = [text(8, LINE, title), ...legend(stores, 2 * LINE)];
-  let y = 3 * LINE;
+  const { parts, bottom } = head(title, stores);
+  let y = bottom;
   for (const name of names) {
     const rates = stores.map((store) => rate(rows, name, store));
     const best = Math.max(...rates.filter((value) => !Number.isNaN(value)));
@@ -211,17 +219,17 @@ function growth(rows: readonly Row[], title: string): string {
   const stores = inStoreOrder(rows.map(({ store }) => store));
   const sizes = distinct(rows, (row) => row.size).toSorted((a, b) => a - b);
   const names = RANKED.filter((name) => rows.some((row) => row.name === name));
-  const parts = [text(8, LINE, title), ...legend(stores, 2 * LINE)];
+  const { parts, bottom } = head(title, stores);
   names.forEach((name, i) => {
     const x = (i % COLUMNS) * CELL_WIDTH;
-    const y = 2.5 * LINE + Math.floor(i / COLUMNS) * CELL_HEIGHT;
+    const y = bottom + Math.floor(i / COLUMNS) * CELL_HEIGHT;
     parts.push(
       `<g transform="translate(${x} ${y})">`,
       ...growthCell(rows, name, stores, sizes),
       "</g>",
     );
   });
-  const height = 3 * LINE + Math.ceil(names.length / COLUMNS) * CELL_HEIGHT;
+  const height = bottom + Math.ceil(names.length / COLUMNS) * CELL_HEIGHT;
   return document(COLUMNS * CELL_WIDTH, height, title, parts);
 }
 

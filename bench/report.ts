@@ -27,7 +27,7 @@ import {
   type Row,
 } from "./results.ts";
 import { RANKED } from "./scenarios.ts";
-import { OWN } from "./stores/registry.ts";
+import { inStoreOrder, OWN } from "./stores/registry.ts";
 import { printTable } from "./table.ts";
 
 /** The medians of one row: a workload at a size on a runtime. */
@@ -101,9 +101,9 @@ const ratioText = (ratio: number | undefined): string =>
 
 function printFigures(rows: readonly Row[], size: number, runtime: string) {
   const lines = linesOf(rows, size, runtime);
-  const stores = distinct(lines.flatMap(({ figures }) => [...figures.keys()]), (
-    store,
-  ) => store);
+  const stores = inStoreOrder(
+    lines.flatMap(({ figures }) => [...figures.keys()]),
+  );
   const hasPeers = runtime !== NATIVE && stores.length > 1;
   printTable(
     [
@@ -127,11 +127,8 @@ function printRatios({ rows }: Results, size: number): void {
   const runtimes = distinct(rows, (row) => row.runtime)
     .filter((runtime) => runtime !== NATIVE);
   const native = linesOf(rows, size, NATIVE);
-  const natives = distinct(
-    native.flatMap(({ figures }) => [
-      ...figures.keys(),
-    ]),
-    (store) => store,
+  const natives = inStoreOrder(
+    native.flatMap(({ figures }) => [...figures.keys()]),
   );
   const columns: { title: string; ratios: Map<string, number | undefined> }[] =
     [];
