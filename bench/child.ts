@@ -49,7 +49,7 @@ await step({
 const facts: Facts = {
   peakMemory: peakMemoryBytes(),
   diskBytes: directoryBytes(directory),
-  writeAmplification: dataBytes > 0 && !kind.isMapped
+  writeAmplification: dataBytes > 0
     ? (writtenBytes() - writtenBefore) / dataBytes
     : undefined,
 };

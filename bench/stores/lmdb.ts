@@ -1,7 +1,9 @@
 /**
  * lmdb: its own queue of asynchronous writes, batched by the turn of the event
- * loop, and synchronous reads. Where nothing is to be synced, `noSync` and a
- * writable map: as fast as it gets; after a power cut the file may be damaged.
+ * loop, and synchronous reads. Where nothing is to be synced, `noSync`; after a
+ * power cut the file may then be damaged. Not `useWritemap`: fills would be
+ * faster, but lmdb 3.5.6 aborts in deleterandom with it (an assertion of
+ * `mdb_freelist_save`), and its authors advise against it.
  *
  * A put is accepted, and read only once the commit is through. Two windows of
  * writes are under way at a time, so that the thread that commits has always
@@ -130,7 +132,7 @@ class LmdbViewStore extends LmdbStore {
 
 const UNSYNCED = {
   noSync: true,
-  useWritemap: true,
+  noMemInit: true,
   mapSize: 4 * 1024 ** 3, // So that the map does not grow while it is used.
 };
 

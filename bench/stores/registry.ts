@@ -18,8 +18,6 @@ export interface StoreKind {
   readonly isForReads?: true;
   /** It cannot be told to sync each write. */
   readonly isNeverSynced?: true;
-  /** It writes through a map of its file: what it writes is not known. */
-  readonly isMapped?: true;
   /** It takes no values of 100 KB. */
   readonly hasSmallValues?: true;
   /** Opens it; its module is only loaded then. */
@@ -42,7 +40,6 @@ export const STORES: readonly StoreKind[] = [
     name: "lmdb",
     runtimes: ALL,
     needs: "lmdb",
-    isMapped: true,
     open: async (settings) => (await import("./lmdb.ts")).open(settings),
   },
   {
