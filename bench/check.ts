@@ -71,6 +71,8 @@ const { values } = parseArgs({
   },
 });
 
+const size = Number(values.size);
+
 /** Does reference work in a process of its own; returns its rate. */
 async function runReference(
   target: Target,
@@ -103,7 +105,7 @@ async function runBesideReference(
   const { measurements } = await runScenario(
     target,
     scenario,
-    Number(values.size),
+    size,
     values.directory,
     [],
   );
@@ -130,9 +132,15 @@ function readStored(): Stored {
   if (!existsSync(FILE)) {
     throw new Error(`${FILE} is missing: bench:check --update makes it`);
   }
-  return JSON.parse(readFileSync(FILE, "utf8"));
+  const found: Stored = JSON.parse(readFileSync(FILE, "utf8"));
+  if (found.size !== size) {
+    throw new Error(`stored ratios are of ${found.size} entries, not ${size}`);
+  }
+  return found;
 }
 
+// Read first: what is missing is not to be said after five minutes.
+const stored = values.update ? undefined : readStored();
 const targets: Target[] = [];
 for (const name of values.runtime) {
   const runtime = RUNTIMES.find((known) => known === name);
@@ -146,14 +154,13 @@ for (let round = 1; round <= Number(values.rounds); round++) {
 }
 
 const machine = `${cpus().length} x ${cpus()[0]?.model ?? "?"}`;
-if (values.update) {
-  const stored: Stored = { machine, ratios: gathered.medians() };
-  writeFileSync(FILE, JSON.stringify(stored, null, 2) + "\n");
+if (stored === undefined) {
+  const made: Stored = { machine, size, ratios: gathered.medians() };
+  writeFileSync(FILE, JSON.stringify(made, null, 2) + "\n");
   console.log("stored");
   Deno.exit(0);
 }
 
-const stored = readStored();
 const suspects = complaintsOf(stored.ratios, gathered.medians(), SUSPECT_LOSS);
 if (suspects.length > 0) {
   const again = SCENARIOS.filter(({ name, measures }) =>

@@ -15,6 +15,8 @@ export type Ratios = Readonly<Record<string, Readonly<Record<string, number>>>>;
 export interface Stored {
   /** The machine and runtimes that they are of. */
   readonly machine: string;
+  /** Entries that they were measured with. */
+  readonly size: number;
   readonly ratios: Ratios;
 }
 
