@@ -1,35 +1,20 @@
 /**
- * One step of one scenario, at one size, on the runtime that runs this file.
- * Prints its result as one line of JSON. Started by `run.ts`.
+ * One step of one scenario, of one store at one size, on the runtime that runs
+ * this file. Prints its result as one line of JSON. Started by `run_step.ts`.
  *
  * @module
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { directoryBytes, peakMemoryBytes } from "./machine.ts";
-import { type Measurement, SCENARIOS, type Store } from "./workloads.ts";
-
-/** What the store and the process were like at the end of a step. */
-export interface Facts {
-  /** The most memory that the process had resident, in bytes. */
-  readonly peakMemory: number;
-  /** Bytes of the directory after the close. */
-  readonly diskBytes: number;
-  readonly writeAmplification: number;
-  readonly stalls: number;
-  readonly stallSeconds: number;
-  /** What wrote and merged tables. */
-  readonly background: string;
-}
-
-/** The result of a step. */
-export interface StepResult {
-  readonly measurements: Measurement[];
-  readonly facts: Facts | undefined;
-}
+import { directoryBytes, peakMemoryBytes, writtenBytes } from "./machine.ts";
+import type { Measurement } from "./measure.ts";
+import type { Facts, StepResult } from "./results.ts";
+import { SCENARIOS } from "./scenarios.ts";
+import { storeKind } from "./stores/registry.ts";
 
 const { values } = parseArgs({
   options: {
+    store: { type: "string", default: "" },
     scenario: { type: "string" },
     step: { type: "string" },
     size: { type: "string" },
@@ -37,6 +22,7 @@ const { values } = parseArgs({
     only: { type: "string", multiple: true, default: [] },
   },
 });
+const kind = storeKind(values.store);
 const scenario = SCENARIOS.find(({ name }) => name === values.scenario);
 const step = scenario?.steps[Number(values.step)];
 if (step === undefined || values.directory === undefined) {
@@ -45,26 +31,28 @@ if (step === undefined || values.directory === undefined) {
 const { directory, only } = values;
 
 const measurements: Measurement[] = [];
-let facts: Facts | undefined;
+const writtenBefore = writtenBytes();
+let dataBytes = 0;
 await step({
   size: Number(values.size),
-  directory,
+  open: (settings) =>
+    kind.open({
+      directory,
+      durability: "buffered",
+      keepInLog: false,
+      ...settings,
+    }),
   isWanted: (name) => only.length === 0 || only.includes(name),
   report: (measurement) => measurements.push(measurement),
-  finish: (db: Store) => {
-    const stats = db.stats();
-    facts = {
-      peakMemory: peakMemoryBytes(),
-      diskBytes: 0,
-      writeAmplification: stats.writeAmplification,
-      stalls: stats.stalls.count,
-      stallSeconds: stats.stalls.seconds,
-      background: stats.background,
-    };
-  },
+  wrote: (bytes) => dataBytes += bytes,
 });
-if (facts !== undefined) {
-  facts = { ...facts, diskBytes: directoryBytes(directory) };
-}
+const facts: Facts = {
+  peakMemory: peakMemoryBytes(),
+  diskBytes: directoryBytes(directory),
+  writeAmplification: dataBytes > 0
+    ? (writtenBytes() - writtenBefore) / dataBytes
+    : undefined,
+};
 const result: StepResult = { measurements, facts };
 process.stdout.write(JSON.stringify(result) + "\n");
+process.exit(0); // A store's threads may keep the process.

@@ -7,17 +7,24 @@
  * - A value has 100 bytes: its key number, its generation (which write of the
  *   key it is), then bytes of which half compresses away.
  *
- * The buffers that keys and values are built in are used again and again: the
- * store copies what it is given.
+ * Keys are built in one buffer, again and again: a store copies them. Values are
+ * built in one of 4096 places in turn, because some stores refer to a value
+ * until its write is through; no more writes than that are under way at a time.
  *
  * @module
  */
 
 export const KEY_BYTES = 16;
 export const VALUE_BYTES = 100;
+/** What one entry is, in keys and values. */
+export const ENTRY_BYTES: number = KEY_BYTES + VALUE_BYTES;
+/** The values of `fill100K`. */
+export const LARGE_VALUE_BYTES = 100_000;
 
 const STAMP_BYTES = 5;
 const TEMPLATE_COUNT = 1024; // a power of two
+const VALUE_PLACES = 4096; // a power of two
+const LARGE_VALUE_PLACES = 64; // a power of two
 const KEY_DIGITS_USED = 10;
 const DIGIT_ZERO = 0x30;
 
@@ -66,6 +73,15 @@ function makeTemplates(): Uint8Array[] {
   });
 }
 
+/** Views of one buffer. */
+function makePlaces(count: number, bytes: number): Uint8Array[] {
+  const all = new Uint8Array(count * bytes);
+  return Array.from(
+    { length: count },
+    (_, i) => all.subarray(i * bytes, (i + 1) * bytes),
+  );
+}
+
 const templates = makeTemplates();
 const NO_TEMPLATE = new Uint8Array(VALUE_BYTES);
 
@@ -74,7 +90,10 @@ function templateOf(number: number): Uint8Array {
 }
 
 const keyBuffer = new Uint8Array(KEY_BYTES).fill(DIGIT_ZERO);
-const valueBuffer = new Uint8Array(VALUE_BYTES);
+const valuePlaces = makePlaces(VALUE_PLACES, VALUE_BYTES);
+let valuePlace = 0;
+let largePlaces: Uint8Array[] | undefined;
+let largePlace = 0;
 const expectedKey = new Uint8Array(KEY_BYTES).fill(DIGIT_ZERO);
 const expectedValue = new Uint8Array(VALUE_BYTES);
 
@@ -102,10 +121,27 @@ export function keyOf(number: number): Uint8Array {
   return keyBuffer;
 }
 
-/** The value of a key number, in a buffer that the next call overwrites. */
+/** The value of a key number, in a place that is used again 4096 calls later. */
 export function valueOf(number: number, generation: number): Uint8Array {
-  writeValue(valueBuffer, number, generation);
-  return valueBuffer;
+  valuePlace = (valuePlace + 1) & (VALUE_PLACES - 1);
+  const value = valuePlaces[valuePlace] ?? NO_TEMPLATE;
+  writeValue(value, number, generation);
+  return value;
+}
+
+/** 100 KB of random bytes that begin with a key number, in a place that is used again 64 calls later. */
+export function largeValueOf(number: number): Uint8Array {
+  if (largePlaces === undefined) {
+    largePlaces = makePlaces(LARGE_VALUE_PLACES, LARGE_VALUE_BYTES);
+    const random = new Random(302);
+    for (const place of largePlaces) {
+      for (let i = 0; i < place.length; i++) place[i] = random.below(256);
+    }
+  }
+  largePlace = (largePlace + 1) & (LARGE_VALUE_PLACES - 1);
+  const value = largePlaces[largePlace] ?? NO_TEMPLATE;
+  new DataView(value.buffer, value.byteOffset).setUint32(0, number);
+  return value;
 }
 
 let checks = 0;
@@ -120,7 +156,7 @@ export function checkValue(
     value === undefined || value.length !== VALUE_BYTES ||
     value[0] !== (number & 0xff) || value[1] !== ((number >>> 8) & 0xff) ||
     value[2] !== ((number >>> 16) & 0xff) || value[3] !== number >>> 24 ||
-    value[4] !== generation
+    value[4] !== (generation & 0xff)
   ) {
     wrong(`value of key ${number}`, generation, value);
   }
@@ -131,6 +167,30 @@ export function checkValue(
       wrong(`value of key ${number}, byte ${i}`, generation, value);
     }
   }
+}
+
+/** Fails unless `value` is of the key number, and one of two generations or in between. */
+export function checkValueBetween(
+  value: Uint8Array | undefined,
+  number: number,
+  first: number,
+  last: number,
+): void {
+  const found = value?.[STAMP_BYTES - 1] ?? 0;
+  // One byte holds a generation: it is known but for multiples of 256.
+  const behind = (found - first) & 0xff;
+  checkValue(value, number, behind <= last - first ? found : last & 0xff);
+}
+
+/** Fails unless `value` is the large one of this key number. */
+export function checkLargeValue(
+  value: Uint8Array | undefined,
+  number: number,
+): void {
+  if (
+    value?.length !== LARGE_VALUE_BYTES ||
+    new DataView(value.buffer, value.byteOffset).getUint32(0) !== number
+  ) wrong(`large value of key ${number}`, 1, value?.subarray(0, STAMP_BYTES));
 }
 
 /** Fails unless `key` is the key with this number. */

@@ -1,5 +1,5 @@
 /**
- * What the benchmarks ask of the machine: peak memory, bytes on disk.
+ * What the benchmarks ask of the machine: peak memory, bytes written and on disk.
  *
  * @module
  */
@@ -19,12 +19,28 @@ export function peakMemoryBytes(): number {
   return process.memoryUsage().rss;
 }
 
+/** Bytes that this process handed to write calls so far; NaN where that is not known. */
+export function writtenBytes(): number {
+  try {
+    const io = readFileSync("/proc/self/io", "utf8");
+    return Number(/^wchar:\s*(\d+)$/m.exec(io)?.[1]);
+  } catch {
+    return NaN; // Not Linux.
+  }
+}
+
+/** The bytes of a file without its holes. */
+function fileBytes(path: string): number {
+  const { size, blocks } = statSync(path);
+  return Math.min(size, blocks * 512);
+}
+
 /** The bytes of the files in a directory. */
 export function directoryBytes(directory: string): number {
   let bytes = 0;
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
-    bytes += entry.isDirectory() ? directoryBytes(path) : statSync(path).size;
+    bytes += entry.isDirectory() ? directoryBytes(path) : fileBytes(path);
   }
   return bytes;
 }

@@ -72,6 +72,19 @@ test("nothing is installed: package.json has no dependencies", () => {
   assertEquals(fields.filter((field) => /dependencies$/i.test(field)), []);
 });
 
+test("what the benchmarks compare with is pinned, and apart from the package", () => {
+  const manifest = JSON.parse(readProjectFile("bench/peers/package.json"));
+  const { devDependencies, ...rest } = manifest;
+  assertEquals(
+    Object.keys(rest).filter((field) => /dependencies$/i.test(field)),
+    [],
+  );
+  assertEquals(manifest.private, true);
+  for (const version of Object.values<string>(devDependencies)) {
+    assertMatch(version, /^\d+\.\d+\.\d+$/);
+  }
+});
+
 test(".ci/run uses the pinned Deno only", () => {
   const used = [...readProjectFile(".ci/run").matchAll(/deno@([\w.-]+)/g)];
   assertGreater(used.length, 0);
