@@ -44,8 +44,8 @@ export interface FileSync {
 export class FileNode {
   /** Which node of the disk it is, in the order of creation. */
   readonly id: number;
-  #cached: Content = new Content();
-  #durable: Content = new Content();
+  #cached: Content = Content.EMPTY;
+  #durable: Content = Content.EMPTY;
   /** The writes that are not durable, the last one first. */
   #last: Write | undefined;
   #written: number = 0;
@@ -81,14 +81,11 @@ export class FileNode {
   /** Writes to the page cache. */
   write(bytes: Uint8Array, position: number): void {
     if (bytes.length === 0) return;
+    const number = ++this.#written;
+    const copy = new Uint8Array(bytes); // The writer may use its buffer again.
+    this.#last = { number, position, bytes: copy, previous: this.#last };
     this.#cached = this.#cached.writable();
-    this.#cached.write(bytes, position);
-    this.#last = {
-      number: ++this.#written,
-      position,
-      bytes: new Uint8Array(bytes), // The writer may use its buffer again.
-      previous: this.#last,
-    };
+    this.#cached.write(copy, position);
   }
 
   // --- Syncs ---
@@ -107,6 +104,11 @@ export class FileNode {
       if (outcome === "saved") this.#save(to);
       else if (outcome === "lost") this.#lose(to);
     }
+  }
+
+  /** Whether a sync is under way. */
+  get isSyncing(): boolean {
+    return this.#syncs.length > 0;
   }
 
   /** Gives up the syncs under way: what they have not saved stays unsynced. */
@@ -186,7 +188,8 @@ export class FileNode {
 
   /** Changes bytes on the medium, and so what reads see. The length stays. */
   damage(bytes: Uint8Array, position: number): void {
-    const seen = bytes.subarray(0, Math.max(0, this.length - position));
+    const copy = new Uint8Array(bytes);
+    const seen = copy.subarray(0, Math.max(0, this.length - position));
     if (this.#last !== undefined) this.write(seen, position);
     else {
       this.#cached = this.#cached.writable();
@@ -194,13 +197,13 @@ export class FileNode {
     }
     const durableLength = Math.max(0, this.#durable.length - position);
     this.#durable = this.#durable.writable();
-    this.#durable.write(bytes.subarray(0, durableLength), position);
+    this.#durable.write(copy.subarray(0, durableLength), position);
   }
 
   /** Makes these bytes the durable content. */
   replace(bytes: Uint8Array): void {
     this.#cached = new Content();
-    this.#cached.write(bytes, 0);
+    this.#cached.write(new Uint8Array(bytes), 0);
     this.#durable = this.#cached.share();
     this.#forgetUnsynced();
   }
@@ -215,9 +218,8 @@ export class FileNode {
 
   /** A checksum of everything that can be told of the file, from `seed` on. */
   checksum(seed: number): number {
-    const durable = this.#durable.checksum(0);
-    const isSame = this.#cached === this.#durable;
-    const cached = isSame ? durable : this.#cached.checksum(0);
+    const durable = this.#durable.checksum();
+    const cached = this.#cached.checksum();
     let sum = checksumText(`${this.id} ${durable} ${cached};`, seed);
     for (const { number, position, bytes } of this.#unsynced()) {
       const isLost = number <= this.#lostTo;

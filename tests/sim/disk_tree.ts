@@ -18,13 +18,22 @@ import { type Dice, type LossMode, survivingChanges } from "./disk_fates.ts";
 import { FileNode } from "./disk_file.ts";
 
 /** A directory. The two maps may be one, until the entries change. */
-class DirectoryNode {
+export class DirectoryNode {
   readonly id: number;
   entries: Map<string, Node> = new Map();
   durable: Map<string, Node> = this.entries;
 
   constructor(id: number) {
     this.id = id;
+  }
+
+  /** Whether the entries are those that are durable. */
+  get isClean(): boolean {
+    if (this.entries === this.durable) return true;
+    if (this.entries.size !== this.durable.size) return false;
+    return [...this.entries].every(([name, node]) =>
+      this.durable.get(name) === node
+    );
   }
 
   /** The entries, to be changed. */
@@ -34,7 +43,8 @@ class DirectoryNode {
   }
 }
 
-type Node = FileNode | DirectoryNode;
+/** What an entry may lead to. */
+export type Node = FileNode | DirectoryNode;
 
 /** An entry that comes to be or, if `isRemoved`, ceases. */
 interface Edit {
@@ -86,6 +96,15 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** FNV-1a of a text's UTF-16 code units. */
+function hash(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  }
+  return hash >>> 0;
+}
+
 /** See the head of this file. */
 export class Tree {
   #root: DirectoryNode = new DirectoryNode(0);
@@ -95,41 +114,43 @@ export class Tree {
 
   // --- Looking ---
 
-  /** What is at a path; throws an errno if nothing is. */
-  nodeAt(path: string): Node {
+  /** What is at a path, or the errno of not finding it. */
+  #walk(path: string): Node | "ENOENT" | "ENOTDIR" {
     let node: Node = this.#root;
     for (const name of namesIn(path)) {
-      if (node instanceof FileNode) throw failure("ENOTDIR");
+      if (node instanceof FileNode) return "ENOTDIR";
       const child = node.entries.get(name);
-      if (child === undefined) throw failure("ENOENT");
+      if (child === undefined) return "ENOENT";
       node = child;
     }
     return node;
   }
 
-  /** The file at a path. */
+  /** What is at a path; `undefined` if nothing is. */
+  find(path: string): Node | undefined {
+    const found = this.#walk(path);
+    return typeof found === "string" ? undefined : found;
+  }
+
+  #nodeAt(path: string): Node {
+    const found = this.#walk(path);
+    if (typeof found === "string") throw failure(found);
+    return found;
+  }
+
+  /** The file at a path; throws an errno if there is none. */
   fileAt(path: string): FileNode {
-    const node = this.nodeAt(path);
+    const node = this.#nodeAt(path);
     if (node instanceof DirectoryNode) throw failure("EISDIR");
     return node;
   }
 
-  /** Whether anything is at a path. */
-  has(path: string): boolean {
-    try {
-      this.nodeAt(path);
-      return true;
-    } catch {
-      return false; // Only absence is thrown.
-    }
-  }
-
   /** The names in a directory, in an order that means nothing. */
   namesAt(path: string): string[] {
-    const names = [...this.#directoryAt(namesIn(path)).entries.keys()];
-    const places = new Map(names.map((name) => [name, checksumText(name, 0)]));
-    const placeOf = (name: string) => places.get(name) ?? 0;
-    return names.sort((a, b) => placeOf(a) - placeOf(b) || compareText(a, b));
+    const { entries } = this.#directoryAt(namesIn(path));
+    return Array.from(entries.keys(), (name) => ({ name, place: hash(name) }))
+      .sort((a, b) => a.place - b.place || compareText(a.name, b.name))
+      .map(({ name }) => name);
   }
 
   /** Every file that a process can reach, by path. */
@@ -146,14 +167,20 @@ export class Tree {
     return files.sort((a, b) => compareText(a.path, b.path));
   }
 
-  /** Whether every power loss would leave all entries and files as they are. */
+  /** Whether every power loss would leave what processes see. */
   get isClean(): boolean {
-    return this.#changes.length === 0 &&
-      this.files().every(({ node }) => node.isClean);
+    let isClean = this.#changes.length === 0;
+    this.#eachDirectory((directory) => {
+      isClean &&= directory.isClean;
+      for (const node of directory.entries.values()) {
+        if (node instanceof FileNode) isClean &&= node.isClean;
+      }
+    });
+    return isClean;
   }
 
   #directoryAt(names: readonly string[]): DirectoryNode {
-    const node = this.nodeAt(names.join("/"));
+    const node = this.#nodeAt(names.join("/"));
     if (node instanceof FileNode) throw failure("ENOTDIR");
     return node;
   }
@@ -260,10 +287,16 @@ export class Tree {
       : survivingChanges(this.#changes, dice);
     for (const change of surviving) this.#makeDurable(change);
     this.#changes = [];
+    const files = new Set<FileNode>();
     this.#eachDirectory((directory) => {
       directory.entries = directory.durable;
+      for (const node of directory.entries.values()) {
+        if (node instanceof FileNode && !node.isClean) files.add(node);
+      }
     });
-    for (const node of this.#uncleanFiles()) node.losePower(dice, mode);
+    // The dice meet the files in the order of their creation.
+    const inOrder = [...files].sort((a, b) => a.id - b.id);
+    for (const node of inOrder) node.losePower(dice, mode);
   }
 
   /** The page cache lets go of what is clean, so that reads show the medium. */
@@ -278,13 +311,6 @@ export class Tree {
     for (const { node } of this.files()) {
       if (!node.isClean) node.dropCleanPages();
     }
-  }
-
-  /** In the order of their creation: so the dice meet them. */
-  #uncleanFiles(): FileNode[] {
-    const nodes = new Set(this.files().map(({ node }) => node));
-    return [...nodes].filter(({ isClean }) => !isClean)
-      .sort((a, b) => a.id - b.id);
   }
 
   #eachDirectory(call: (directory: DirectoryNode) => void): void {
