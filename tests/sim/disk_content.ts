@@ -23,9 +23,9 @@ export function blockOf(position: number): number {
   return Math.floor(position / BLOCK_BYTES);
 }
 
-/** A checksum of a text, going on from `seed`. */
-export function checksumText(text: string, seed: number): number {
-  return checksum(new TextEncoder().encode(text), seed);
+/** A checksum of a text. */
+export function checksumText(text: string): number {
+  return checksum(new TextEncoder().encode(text), 0);
 }
 
 /** See the head of this file. */
@@ -146,7 +146,7 @@ export class Content {
   }
 
   #sumUp(): number {
-    let sum = checksumText(`${this.#length};`, 0);
+    let sum = checksumText(`${this.#length};`);
     for (const [index, page] of this.#pages.entries()) {
       const length = Math.min(BLOCK_BYTES, this.#length - index * BLOCK_BYTES);
       sum = checksum((page ?? ZEROS).subarray(0, length), sum);

@@ -14,8 +14,7 @@
  *
  * @module
  */
-import { checksum } from "../../lib/runtime/checksum.ts";
-import { checksumText, Content } from "./disk_content.ts";
+import { Content } from "./disk_content.ts";
 import {
   type Dice,
   type LossMode,
@@ -216,16 +215,15 @@ export class FileNode {
 
   // --- For traces ---
 
-  /** A checksum of everything that can be told of the file, from `seed` on. */
-  checksum(seed: number): number {
-    const durable = this.#durable.checksum();
-    const cached = this.#cached.checksum();
-    let sum = checksumText(`${this.id} ${durable} ${cached};`, seed);
+  /** All that can be told of the file; the bytes as checksums. */
+  describe(): string {
+    const parts = [this.#durable.checksum(), this.#cached.checksum()].map(
+      String,
+    );
     for (const { number, position, bytes } of this.#unsynced()) {
       const isLost = number <= this.#lostTo;
-      sum = checksumText(`${position}+${bytes.length} ${isLost};`, sum);
-      sum = checksum(bytes, sum);
+      parts.push(`${position}+${bytes.length}${isLost ? " lost" : ""}`);
     }
-    return sum;
+    return parts.join();
   }
 }

@@ -13,7 +13,6 @@
  *
  * @module
  */
-import { checksumText } from "./disk_content.ts";
 import { type Dice, type LossMode, survivingChanges } from "./disk_fates.ts";
 import { FileNode } from "./disk_file.ts";
 
@@ -353,14 +352,14 @@ export class Tree {
 
   // --- For traces ---
 
-  /** A checksum of everything. */
-  checksum(): number {
-    let sum = 0;
+  /** All that can be told of the tree, in one text. */
+  describe(): string {
+    const lines: string[] = [];
     const files = new Set<FileNode>();
     this.#eachDirectory(({ id, entries, durable }) => {
       for (const each of [entries, durable]) {
-        const lines = [...each].map(([name, node]) => `${name}=${node.id};`);
-        sum = checksumText(`${id}:${lines.sort(compareText).join("")}`, sum);
+        const names = Array.from(each, ([name, node]) => `${name}=${node.id}`);
+        lines.push(`${id}: ${names.sort(compareText).join()}`);
         for (const node of each.values()) {
           if (node instanceof FileNode) files.add(node);
         }
@@ -368,14 +367,16 @@ export class Tree {
     });
     for (const { edits, isLost } of this.#changes) {
       for (const { directory, name, node, isRemoved } of edits) {
-        const text = `${directory.id}/${name}=${node.id} ${isRemoved};`;
-        sum = checksumText(text, sum);
+        const sign = isRemoved ? "-" : "+";
+        lines.push(`${sign}${directory.id}/${name}=${node.id}`);
         if (node instanceof FileNode) files.add(node);
       }
-      sum = checksumText(`${isLost}`, sum);
+      lines.push(isLost ? "lost" : "unsynced");
     }
-    const inOrder = [...files].sort((a, b) => a.id - b.id);
-    return inOrder.reduce((sum, node) => node.checksum(sum), sum);
+    for (const node of [...files].sort((a, b) => a.id - b.id)) {
+      lines.push(`${node.id}: ${node.describe()}`);
+    }
+    return lines.join("\n");
   }
 }
 
