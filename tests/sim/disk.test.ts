@@ -72,8 +72,10 @@ describe("a boot", () => {
     again.close();
     assertEquals(files.openHandles, []);
     files.open("/db/a", "read");
+    await files.lock("/db/LOCK");
     disk.killProcess();
     assertEquals(files.openHandles, []);
+    assertEquals(files.locks, []);
     assertEquals(disk.boot().openHandles, []);
   });
 });
@@ -101,6 +103,23 @@ describe("killProcess()", () => {
     disk.killProcess();
     const next = disk.boot({}).open("/f", "read");
     await next.sync();
+    disk.powerLoss(NO_DICE, "lose-all");
+    assertEquals(disk.readFile("/f"), bytes(1));
+  });
+
+  test("gives up a sync under way that would have failed: its pages are not lost", () => {
+    const disk = new Disk({
+      before: ({ now }) =>
+        now === false ? { kind: "lostSync", code: "EIO" } : undefined,
+      syncTime: () => new Promise(() => {}),
+    });
+    const files = disk.boot();
+    const file = files.open("/f", "create");
+    files.syncDirectory("/");
+    file.writeAt(bytes(1), 0);
+    void file.sync();
+    disk.killProcess();
+    disk.boot().open("/f", "read").syncNow();
     disk.powerLoss(NO_DICE, "lose-all");
     assertEquals(disk.readFile("/f"), bytes(1));
   });
@@ -240,8 +259,11 @@ describe("fork()", () => {
 // --- A database ---
 
 function openOn(files: FileSystem): Promise<Db> {
-  const compaction = { background: "inline" } as const;
-  return openWith({ ...memoryRuntime(), files }, "/data/db", { compaction });
+  return openWith({ ...memoryRuntime(), files }, "/data/db", {
+    writeBufferSize: 16 * 1024,
+    blockCacheSize: 0,
+    compaction: { background: "inline" },
+  });
 }
 
 /** Writes, flushes and reopens; tells after each acknowledgement how far it came. */

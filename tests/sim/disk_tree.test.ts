@@ -174,6 +174,11 @@ describe("a sync of a directory", () => {
     assertEquals(show(disk), "/a/y=Y");
     const outcomes = ["", "/a/x=x", "/a/x=x /a/y=Y", "/a/y=Y"];
     assertEquals(survivors(disk), outcomes); // Some may have reached the disk.
+    assertEquals(extremes(disk), ["/a/x=x", "/a/x=x"]); // None for sure.
+    const dropped = disk.fork();
+    dropped.killProcess("dropped");
+    assertEquals(show(dropped), "/a/x=x");
+    assert(dropped.isClean);
     files.syncDirectory("/a");
     assertEquals(show(disk), "/a/y=Y");
     assertFalse(disk.isClean);
