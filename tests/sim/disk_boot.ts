@@ -153,8 +153,6 @@ export class Boot implements FileSystem {
   readonly #hooks: DiskHooks;
   readonly #open: Set<DiskFile> = new Set();
   readonly #locks: Map<FileNode, string> = new Map();
-  /** Files with a sync under way. */
-  readonly #syncing: Set<FileNode> = new Set();
   #hasEnded: boolean = false;
 
   constructor(machine: Machine, hooks: DiskHooks) {
@@ -180,7 +178,6 @@ export class Boot implements FileSystem {
   /** The power or the process is gone. */
   end(): void {
     this.#hasEnded = true;
-    for (const node of this.#syncing) node.abandonSyncs();
     this.#open.clear();
     this.#locks.clear();
   }
@@ -220,11 +217,9 @@ export class Boot implements FileSystem {
     const { fault, operation } = this.#report(
       { kind: "sync", mutates: true, path, now: false },
     );
-    const sync = node.beginSync(outcomeOf(fault));
-    this.#syncing.add(node);
+    const sync = node.beginSync(outcomeOf(fault), this);
     await this.#takeTime(operation);
     node.endSync(sync);
-    if (!node.isSyncing) this.#syncing.delete(node);
     const code = codeOf(fault);
     if (code !== undefined) throw faultError(operation, code);
   }
@@ -233,7 +228,7 @@ export class Boot implements FileSystem {
     const { fault, operation } = this.#report(
       { kind: "sync", mutates: true, path, now: true },
     );
-    node.endSync(node.beginSync(outcomeOf(fault)));
+    node.endSync(node.beginSync(outcomeOf(fault), this));
     const code = codeOf(fault);
     if (code !== undefined) throw faultError(operation, code);
   }

@@ -282,6 +282,9 @@ describe("a flipped bit", () => {
     const lost = disk.fork();
     lost.powerLoss({ below: () => 0 }, "lose-all");
     assertEquals(lost.readFile("/db/x"), bytes(0, 3));
+    const kept = disk.fork();
+    kept.powerLoss({ below: () => 0 }, "keep-all");
+    assertEquals(kept.readFile("/db/x"), bytes(0, 3, 0));
     file.syncNow();
     disk.powerLoss({ below: () => 0 }, "lose-all");
     assertEquals(disk.readFile("/db/x"), bytes(0, 3, 0));

@@ -151,11 +151,17 @@ describe("a sync", () => {
     assertEquals(disk.hash(), other.disk.hash());
   });
 
-  test("of an unchanged file changes nothing", () => {
-    const { disk, file } = start();
+  test("of an unchanged file changes nothing, and can lose nothing", () => {
+    const lost: Fault = { kind: "lostSync", code: "EIO" };
+    const { disk, file } = start(failing(lost, 2));
+    file.writeAt(bytes(1), 0);
+    file.syncNow();
     const hash = disk.hash();
     file.syncNow();
+    assertThrows(() => file.syncNow());
     assertEquals(disk.hash(), hash);
+    assert(disk.isClean);
+    assertEquals(durable(disk), bytes(1));
   });
 
   test("under way at a power loss may have saved any part", () => {

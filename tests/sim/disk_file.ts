@@ -52,6 +52,8 @@ export class FileNode {
   #lostTo: number = 0;
   /** Syncs under way, in the order of their calls. */
   #syncs: FileSync[] = [];
+  /** The boot whose they are. */
+  #boot: object | undefined;
 
   constructor(id: number) {
     this.id = id;
@@ -89,8 +91,15 @@ export class FileNode {
 
   // --- Syncs ---
 
-  /** Begins a sync: it is for what is unsynced now. */
-  beginSync(outcome: SyncOutcome): FileSync {
+  /**
+   * Begins a sync: it is for what is unsynced now.
+   *
+   * @param boot Whose it is. The syncs of an earlier boot have no end: what
+   * they have not saved stays unsynced.
+   */
+  beginSync(outcome: SyncOutcome, boot: object): FileSync {
+    if (boot !== this.#boot) this.#syncs = [];
+    this.#boot = boot;
     const sync = { to: this.#written, outcome };
     this.#syncs.push(sync);
     return sync;
@@ -103,16 +112,6 @@ export class FileNode {
       if (outcome === "saved") this.#save(to);
       else if (outcome === "lost") this.#lose(to);
     }
-  }
-
-  /** Whether a sync is under way. */
-  get isSyncing(): boolean {
-    return this.#syncs.length > 0;
-  }
-
-  /** Gives up the syncs under way: what they have not saved stays unsynced. */
-  abandonSyncs(): void {
-    this.#syncs = [];
   }
 
   #save(to: number): void {

@@ -189,6 +189,19 @@ describe("a sync of a directory", () => {
     assertEquals(survivors(disk), ["/a/x=x", "/a/x=x /a/z=Z"]);
   });
 
+  test("of a removal holds, though a change before it was lost", () => {
+    const { disk } = start("x", "y");
+    let fault: Fault | undefined;
+    const files = disk.boot({ before: () => fault });
+    files.rename("/a/y", "/a/x");
+    fault = { kind: "lostSync", code: "EIO" };
+    assertThrows(() => files.syncDirectory("/a"));
+    fault = undefined;
+    files.remove("/a/x");
+    files.syncDirectory("/a");
+    assertEquals(survivors(disk), ["/a/y=y"]); // The rename is lost, not the removal.
+  });
+
   test("that is ignored saves nothing, a later one all", () => {
     const { disk } = start("x");
     let fault: Fault | undefined = { kind: "ignoredSync" };

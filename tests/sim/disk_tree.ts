@@ -45,12 +45,11 @@ export class DirectoryNode {
 /** What an entry may lead to. */
 export type Node = FileNode | DirectoryNode;
 
-/** An entry that comes to be or, if `isRemoved`, ceases. */
+/** An entry that comes to be or, without a node, ceases. */
 interface Edit {
   readonly directory: DirectoryNode;
   readonly name: string;
-  readonly node: Node;
-  readonly isRemoved: boolean;
+  readonly node: Node | undefined;
 }
 
 /** Edits that are made together. */
@@ -85,9 +84,8 @@ function namesIn(path: string): string[] {
 }
 
 function apply(entries: Map<string, Node>, edit: Edit): void {
-  if (!edit.isRemoved) entries.set(edit.name, edit.node);
-  // Another file may have taken the name while this change was lost.
-  else if (entries.get(edit.name) === edit.node) entries.delete(edit.name);
+  if (edit.node === undefined) entries.delete(edit.name);
+  else entries.set(edit.name, edit.node);
 }
 
 /** By UTF-16 code units, the same on every runtime. */
@@ -199,7 +197,7 @@ export class Tree {
     const [directory, name] = this.#placeOf(path);
     if (directory.entries.has(name)) throw failure("EEXIST");
     const node = new FileNode(this.#nodes++);
-    this.#change([{ directory, name, node, isRemoved: false }]);
+    this.#change([{ directory, name, node }]);
     return node;
   }
 
@@ -211,7 +209,7 @@ export class Tree {
     if (there instanceof FileNode) throw failure("EEXIST");
     if (there !== undefined) return;
     const node = new DirectoryNode(this.#nodes++);
-    this.#change([{ directory, name, node, isRemoved: false }]);
+    this.#change([{ directory, name, node }]);
   }
 
   /** Moves a file; one that has the target's name loses it in the same change. */
@@ -223,16 +221,16 @@ export class Tree {
     if (there instanceof DirectoryNode) throw failure("EISDIR");
     if (there === node) return;
     this.#change([
-      { directory: target, name: targetName, node, isRemoved: false },
-      { directory: source, name: sourceName, node, isRemoved: true },
+      { directory: target, name: targetName, node },
+      { directory: source, name: sourceName, node: undefined },
     ]);
   }
 
   /** Removes the entry of a file. */
   remove(path: string): void {
-    const node = this.fileAt(path);
+    this.fileAt(path); // It throws for what is no file.
     const [directory, name] = this.#placeOf(path);
-    this.#change([{ directory, name, node, isRemoved: true }]);
+    this.#change([{ directory, name, node: undefined }]);
   }
 
   #change(edits: readonly Edit[]): void {
@@ -332,7 +330,7 @@ export class Tree {
       edits: edits.map((edit) => ({
         ...edit,
         directory: forkDirectory(edit.directory, copies),
-        node: forkNode(edit.node, copies),
+        node: edit.node && forkNode(edit.node, copies),
       })),
       isLost,
     }));
@@ -366,9 +364,8 @@ export class Tree {
       }
     });
     for (const { edits, isLost } of this.#changes) {
-      for (const { directory, name, node, isRemoved } of edits) {
-        const sign = isRemoved ? "-" : "+";
-        lines.push(`${sign}${directory.id}/${name}=${node.id}`);
+      for (const { directory, name, node } of edits) {
+        lines.push(`${directory.id}/${name}=${node?.id}`);
         if (node instanceof FileNode) files.add(node);
       }
       lines.push(isLost ? "lost" : "unsynced");
