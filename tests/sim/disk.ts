@@ -21,6 +21,7 @@
  */
 import type { FileSystem } from "../../lib/runtime/runtime.ts";
 import { Boot, flip, type Machine } from "./disk_boot.ts";
+import { checksumText } from "./disk_content.ts";
 import type { Dice, LossMode } from "./disk_fates.ts";
 import type { DiskHooks } from "./disk_operations.ts";
 import { Tree } from "./disk_tree.ts";
@@ -154,6 +155,6 @@ export class Disk {
 
   /** A checksum of everything, what is not synced included. */
   hash(): number {
-    return this.#machine.tree.checksum();
+    return checksumText(this.#machine.tree.describe());
   }
 }

@@ -71,14 +71,14 @@ class DiskFile implements File {
     this.#isWritable = isWritable;
   }
 
-  #checkOpen(verb: string, isAllowed: boolean = true): void {
-    if (this.#isClosed || !isAllowed) {
-      throw ioFailure(verb, this.path, "EBADF");
-    }
+  #check(verb: string, position: number = 0): void {
+    if (this.#isClosed) throw ioFailure(verb, this.path, "EBADF");
+    if (position >= 0 && Number.isSafeInteger(position)) return;
+    throw ioFailure(verb, this.path, "EINVAL");
   }
 
   readAt(into: Uint8Array, position: number): number {
-    this.#checkOpen("read");
+    this.#check("read", position);
     const { path } = this;
     const length = into.length;
     const fault = this.#boot.begin(
@@ -95,7 +95,8 @@ class DiskFile implements File {
   }
 
   writeAt(bytes: Uint8Array, position: number): void {
-    this.#checkOpen("write", this.#isWritable);
+    this.#check("write", position);
+    if (!this.#isWritable) throw ioFailure("write", this.path, "EBADF");
     const { path } = this;
     const length = bytes.length;
     const operation: NewOperation = {
@@ -107,9 +108,10 @@ class DiskFile implements File {
     };
     const fault = this.#boot.begin(operation);
     if (fault?.kind === "misdirectedWrite") {
+      const victim = this.#boot.fileAt(fault.path);
       const missing = Math.max(0, position + length - this.#node.length);
       this.#node.write(new Uint8Array(missing), this.#node.length);
-      this.#boot.damage(fault.path, bytes, fault.position);
+      victim.damage(bytes, fault.position);
     } else if (fault?.kind === "shortWrite") {
       this.#node.write(bytes.subarray(0, fault.bytes), position);
       throw faultError(operation, fault.code);
@@ -117,18 +119,18 @@ class DiskFile implements File {
   }
 
   size(): number {
-    this.#checkOpen("measure");
+    this.#check("measure");
     this.#boot.begin({ kind: "stat", mutates: false, path: this.path });
     return this.#node.length;
   }
 
   async sync(): Promise<void> {
-    this.#checkOpen("sync");
+    this.#check("sync");
     await this.#boot.syncFile(this.#node, this.path);
   }
 
   syncNow(): void {
-    this.#checkOpen("sync");
+    this.#check("sync");
     this.#boot.syncFileNow(this.#node, this.path);
   }
 
@@ -151,8 +153,6 @@ export class Boot implements FileSystem {
   readonly #hooks: DiskHooks;
   readonly #open: Set<DiskFile> = new Set();
   readonly #locks: Map<FileNode, string> = new Map();
-  /** Files with a sync under way. */
-  readonly #syncing: Set<FileNode> = new Set();
   #hasEnded: boolean = false;
 
   constructor(machine: Machine, hooks: DiskHooks) {
@@ -178,7 +178,6 @@ export class Boot implements FileSystem {
   /** The power or the process is gone. */
   end(): void {
     this.#hasEnded = true;
-    for (const node of this.#syncing) node.abandonSyncs();
     this.#open.clear();
     this.#locks.clear();
   }
@@ -218,8 +217,7 @@ export class Boot implements FileSystem {
     const { fault, operation } = this.#report(
       { kind: "sync", mutates: true, path, now: false },
     );
-    const sync = node.beginSync(outcomeOf(fault));
-    this.#syncing.add(node);
+    const sync = node.beginSync(outcomeOf(fault), this);
     await this.#takeTime(operation);
     node.endSync(sync);
     const code = codeOf(fault);
@@ -230,13 +228,16 @@ export class Boot implements FileSystem {
     const { fault, operation } = this.#report(
       { kind: "sync", mutates: true, path, now: true },
     );
-    node.endSync(node.beginSync(outcomeOf(fault)));
+    node.endSync(node.beginSync(outcomeOf(fault), this));
     const code = codeOf(fault);
     if (code !== undefined) throw faultError(operation, code);
   }
 
-  damage(path: string, bytes: Uint8Array, position: number): void {
-    this.#machine.tree.fileAt(path).damage(bytes, position);
+  /** The file that a fault names. */
+  fileAt(path: string): FileNode {
+    const node = this.#machine.tree.find(path);
+    if (node instanceof FileNode) return node;
+    throw new TypeError(`a fault names ${path}, which is no file`);
   }
 
   forget(file: DiskFile): void {
@@ -261,8 +262,8 @@ export class Boot implements FileSystem {
 
   stat(path: string): FileStatus | undefined {
     this.begin({ kind: "stat", mutates: false, path });
-    if (!this.#machine.tree.has(path)) return undefined;
-    const node = this.#machine.tree.nodeAt(path);
+    const node = this.#machine.tree.find(path);
+    if (node === undefined) return undefined;
     return node instanceof FileNode
       ? { isDirectory: false, size: node.length }
       : { isDirectory: true, size: 0 };
@@ -277,12 +278,11 @@ export class Boot implements FileSystem {
 
   /** As the runtimes do it: each new directory is synced into the one above. */
   makeDirectory(path: string): void {
-    const { tree } = this.#machine;
     const parent = parentDirectory(path);
-    if (parent !== path && !tree.has(parent)) this.makeDirectory(parent);
+    if (parent !== path && this.#isMissing(parent)) this.makeDirectory(parent);
     this.#do(
-      { kind: "makeDirectory", mutates: !tree.has(path), path },
-      () => tree.makeDirectory(path),
+      { kind: "makeDirectory", mutates: this.#isMissing(path), path },
+      (tree) => tree.makeDirectory(path),
     );
     try {
       this.syncDirectory(parent);
@@ -331,7 +331,7 @@ export class Boot implements FileSystem {
 
   lock(path: string): Promise<Lock> {
     return Promise.try(() => {
-      const isMissing = !this.#machine.tree.has(path);
+      const isMissing = this.#isMissing(path);
       const node = this.#do(
         { kind: "lock", mutates: isMissing, path },
         (tree) => isMissing ? tree.createFile(path) : tree.fileAt(path),
@@ -346,6 +346,10 @@ export class Boot implements FileSystem {
         },
       };
     });
+  }
+
+  #isMissing(path: string): boolean {
+    return this.#machine.tree.find(path) === undefined;
   }
 
   #do<T>(operation: NewOperation, work: (tree: Tree) => T): T {

@@ -4,7 +4,8 @@
  * Invariants:
  * - A content that was shared or copied never changes again; who holds it asks
  *   for one to write with {@linkcode Content.writable}.
- * - A page is written only while no other content refers to it.
+ * - A page is written only while nothing else refers to it. One that a single
+ *   write filled is a view of that write's bytes, which nobody changes either.
  * - A page that is absent, and what lies behind the length in the last page,
  *   is zeros.
  *
@@ -22,9 +23,9 @@ export function blockOf(position: number): number {
   return Math.floor(position / BLOCK_BYTES);
 }
 
-/** A checksum of a text, going on from `seed`. */
-export function checksumText(text: string, seed: number): number {
-  return checksum(new TextEncoder().encode(text), seed);
+/** A checksum of a text. */
+export function checksumText(text: string): number {
+  return checksum(new TextEncoder().encode(text), 0);
 }
 
 /** See the head of this file. */
@@ -34,6 +35,11 @@ export class Content {
   /** Which pages are this content's alone. */
   #own: Set<number> | undefined;
   #isShared: boolean = false;
+  /** The checksum of all, where it is known. */
+  #checksum: number | undefined;
+
+  /** No bytes. */
+  static readonly EMPTY: Content = new Content().share();
 
   /** Bytes. */
   get length(): number {
@@ -57,6 +63,7 @@ export class Content {
     const copy = new Content();
     copy.#length = this.#length;
     copy.#pages = this.#pages.slice();
+    copy.#checksum = this.#checksum;
     return copy;
   }
 
@@ -85,20 +92,25 @@ export class Content {
     return bytes;
   }
 
-  /** Writes; what it skips behind the end becomes zeros. */
+  /**
+   * Writes; what it skips behind the end becomes zeros.
+   *
+   * @param bytes They become the content's: nobody may change them any more.
+   */
   write(bytes: Uint8Array, position: number): void {
     if (bytes.length === 0) return;
     this.extend(position + bytes.length);
+    this.#checksum = undefined;
     let done = 0;
     while (done < bytes.length) {
       const index = blockOf(position + done);
       const start = position + done - index * BLOCK_BYTES;
       const length = Math.min(BLOCK_BYTES - start, bytes.length - done);
-      const isWhole = length === bytes.length;
-      this.#ownPage(index).set(
-        isWhole ? bytes : bytes.subarray(done, done + length),
-        start,
-      );
+      const part = length === bytes.length
+        ? bytes
+        : bytes.subarray(done, done + length);
+      if (length === BLOCK_BYTES) this.#setPage(index, part);
+      else this.#ownPage(index).set(part, start);
       done += length;
     }
   }
@@ -108,8 +120,14 @@ export class Content {
     if (this.#isShared) throw new Error("a shared content is written");
     if (length <= this.#length) return;
     this.#length = length;
+    this.#checksum = undefined;
     const pages = Math.ceil(length / BLOCK_BYTES);
     while (this.#pages.length < pages) this.#pages.push(undefined);
+  }
+
+  #setPage(index: number, page: Uint8Array): void {
+    this.#pages[index] = page;
+    this.#own?.delete(index);
   }
 
   #ownPage(index: number): Uint8Array {
@@ -122,9 +140,13 @@ export class Content {
     return own;
   }
 
-  /** A checksum of length and bytes, going on from `seed`. */
-  checksum(seed: number): number {
-    let sum = checksumText(`${this.#length};`, seed);
+  /** A checksum of length and bytes. */
+  checksum(): number {
+    return this.#checksum ??= this.#sumUp();
+  }
+
+  #sumUp(): number {
+    let sum = checksumText(`${this.#length};`);
     for (const [index, page] of this.#pages.entries()) {
       const length = Math.min(BLOCK_BYTES, this.#length - index * BLOCK_BYTES);
       sum = checksum((page ?? ZEROS).subarray(0, length), sum);

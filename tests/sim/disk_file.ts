@@ -14,8 +14,7 @@
  *
  * @module
  */
-import { checksum } from "../../lib/runtime/checksum.ts";
-import { checksumText, Content } from "./disk_content.ts";
+import { Content } from "./disk_content.ts";
 import {
   type Dice,
   type LossMode,
@@ -44,8 +43,8 @@ export interface FileSync {
 export class FileNode {
   /** Which node of the disk it is, in the order of creation. */
   readonly id: number;
-  #cached: Content = new Content();
-  #durable: Content = new Content();
+  #cached: Content = Content.EMPTY;
+  #durable: Content = Content.EMPTY;
   /** The writes that are not durable, the last one first. */
   #last: Write | undefined;
   #written: number = 0;
@@ -53,6 +52,8 @@ export class FileNode {
   #lostTo: number = 0;
   /** Syncs under way, in the order of their calls. */
   #syncs: FileSync[] = [];
+  /** The boot whose they are. */
+  #boot: object | undefined;
 
   constructor(id: number) {
     this.id = id;
@@ -81,20 +82,24 @@ export class FileNode {
   /** Writes to the page cache. */
   write(bytes: Uint8Array, position: number): void {
     if (bytes.length === 0) return;
+    const number = ++this.#written;
+    const copy = new Uint8Array(bytes); // The writer may use its buffer again.
+    this.#last = { number, position, bytes: copy, previous: this.#last };
     this.#cached = this.#cached.writable();
-    this.#cached.write(bytes, position);
-    this.#last = {
-      number: ++this.#written,
-      position,
-      bytes: new Uint8Array(bytes), // The writer may use its buffer again.
-      previous: this.#last,
-    };
+    this.#cached.write(copy, position);
   }
 
   // --- Syncs ---
 
-  /** Begins a sync: it is for what is unsynced now. */
-  beginSync(outcome: SyncOutcome): FileSync {
+  /**
+   * Begins a sync: it is for what is unsynced now.
+   *
+   * @param boot Whose it is. The syncs of an earlier boot have no end: what
+   * they have not saved stays unsynced.
+   */
+  beginSync(outcome: SyncOutcome, boot: object): FileSync {
+    if (boot !== this.#boot) this.#syncs = [];
+    this.#boot = boot;
     const sync = { to: this.#written, outcome };
     this.#syncs.push(sync);
     return sync;
@@ -107,11 +112,6 @@ export class FileNode {
       if (outcome === "saved") this.#save(to);
       else if (outcome === "lost") this.#lose(to);
     }
-  }
-
-  /** Gives up the syncs under way: what they have not saved stays unsynced. */
-  abandonSyncs(): void {
-    this.#syncs = [];
   }
 
   #save(to: number): void {
@@ -186,7 +186,8 @@ export class FileNode {
 
   /** Changes bytes on the medium, and so what reads see. The length stays. */
   damage(bytes: Uint8Array, position: number): void {
-    const seen = bytes.subarray(0, Math.max(0, this.length - position));
+    const copy = new Uint8Array(bytes);
+    const seen = copy.subarray(0, Math.max(0, this.length - position));
     if (this.#last !== undefined) this.write(seen, position);
     else {
       this.#cached = this.#cached.writable();
@@ -194,13 +195,13 @@ export class FileNode {
     }
     const durableLength = Math.max(0, this.#durable.length - position);
     this.#durable = this.#durable.writable();
-    this.#durable.write(bytes.subarray(0, durableLength), position);
+    this.#durable.write(copy.subarray(0, durableLength), position);
   }
 
   /** Makes these bytes the durable content. */
   replace(bytes: Uint8Array): void {
     this.#cached = new Content();
-    this.#cached.write(bytes, 0);
+    this.#cached.write(new Uint8Array(bytes), 0);
     this.#durable = this.#cached.share();
     this.#forgetUnsynced();
   }
@@ -213,17 +214,15 @@ export class FileNode {
 
   // --- For traces ---
 
-  /** A checksum of everything that can be told of the file, from `seed` on. */
-  checksum(seed: number): number {
-    const durable = this.#durable.checksum(0);
-    const isSame = this.#cached === this.#durable;
-    const cached = isSame ? durable : this.#cached.checksum(0);
-    let sum = checksumText(`${this.id} ${durable} ${cached};`, seed);
+  /** All that can be told of the file; the bytes as checksums. */
+  describe(): string {
+    const parts = [this.#durable.checksum(), this.#cached.checksum()].map(
+      String,
+    );
     for (const { number, position, bytes } of this.#unsynced()) {
       const isLost = number <= this.#lostTo;
-      sum = checksumText(`${position}+${bytes.length} ${isLost};`, sum);
-      sum = checksum(bytes, sum);
+      parts.push(`${position}+${bytes.length}${isLost ? " lost" : ""}`);
     }
-    return sum;
+    return parts.join();
   }
 }

@@ -13,18 +13,26 @@
  *
  * @module
  */
-import { checksumText } from "./disk_content.ts";
 import { type Dice, type LossMode, survivingChanges } from "./disk_fates.ts";
 import { FileNode } from "./disk_file.ts";
 
 /** A directory. The two maps may be one, until the entries change. */
-class DirectoryNode {
+export class DirectoryNode {
   readonly id: number;
   entries: Map<string, Node> = new Map();
   durable: Map<string, Node> = this.entries;
 
   constructor(id: number) {
     this.id = id;
+  }
+
+  /** Whether the entries are those that are durable. */
+  get isClean(): boolean {
+    if (this.entries === this.durable) return true;
+    if (this.entries.size !== this.durable.size) return false;
+    return [...this.entries].every(([name, node]) =>
+      this.durable.get(name) === node
+    );
   }
 
   /** The entries, to be changed. */
@@ -34,14 +42,14 @@ class DirectoryNode {
   }
 }
 
-type Node = FileNode | DirectoryNode;
+/** What an entry may lead to. */
+export type Node = FileNode | DirectoryNode;
 
-/** An entry that comes to be or, if `isRemoved`, ceases. */
+/** An entry that comes to be or, without a node, ceases. */
 interface Edit {
   readonly directory: DirectoryNode;
   readonly name: string;
-  readonly node: Node;
-  readonly isRemoved: boolean;
+  readonly node: Node | undefined;
 }
 
 /** Edits that are made together. */
@@ -76,14 +84,22 @@ function namesIn(path: string): string[] {
 }
 
 function apply(entries: Map<string, Node>, edit: Edit): void {
-  if (!edit.isRemoved) entries.set(edit.name, edit.node);
-  // Another file may have taken the name while this change was lost.
-  else if (entries.get(edit.name) === edit.node) entries.delete(edit.name);
+  if (edit.node === undefined) entries.delete(edit.name);
+  else entries.set(edit.name, edit.node);
 }
 
 /** By UTF-16 code units, the same on every runtime. */
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** FNV-1a of a text's UTF-16 code units. */
+function hash(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  }
+  return hash >>> 0;
 }
 
 /** See the head of this file. */
@@ -95,41 +111,43 @@ export class Tree {
 
   // --- Looking ---
 
-  /** What is at a path; throws an errno if nothing is. */
-  nodeAt(path: string): Node {
+  /** What is at a path, or the errno of not finding it. */
+  #walk(path: string): Node | "ENOENT" | "ENOTDIR" {
     let node: Node = this.#root;
     for (const name of namesIn(path)) {
-      if (node instanceof FileNode) throw failure("ENOTDIR");
+      if (node instanceof FileNode) return "ENOTDIR";
       const child = node.entries.get(name);
-      if (child === undefined) throw failure("ENOENT");
+      if (child === undefined) return "ENOENT";
       node = child;
     }
     return node;
   }
 
-  /** The file at a path. */
+  /** What is at a path; `undefined` if nothing is. */
+  find(path: string): Node | undefined {
+    const found = this.#walk(path);
+    return typeof found === "string" ? undefined : found;
+  }
+
+  #nodeAt(path: string): Node {
+    const found = this.#walk(path);
+    if (typeof found === "string") throw failure(found);
+    return found;
+  }
+
+  /** The file at a path; throws an errno if there is none. */
   fileAt(path: string): FileNode {
-    const node = this.nodeAt(path);
+    const node = this.#nodeAt(path);
     if (node instanceof DirectoryNode) throw failure("EISDIR");
     return node;
   }
 
-  /** Whether anything is at a path. */
-  has(path: string): boolean {
-    try {
-      this.nodeAt(path);
-      return true;
-    } catch {
-      return false; // Only absence is thrown.
-    }
-  }
-
   /** The names in a directory, in an order that means nothing. */
   namesAt(path: string): string[] {
-    const names = [...this.#directoryAt(namesIn(path)).entries.keys()];
-    const places = new Map(names.map((name) => [name, checksumText(name, 0)]));
-    const placeOf = (name: string) => places.get(name) ?? 0;
-    return names.sort((a, b) => placeOf(a) - placeOf(b) || compareText(a, b));
+    const { entries } = this.#directoryAt(namesIn(path));
+    return Array.from(entries.keys(), (name) => ({ name, place: hash(name) }))
+      .sort((a, b) => a.place - b.place || compareText(a.name, b.name))
+      .map(({ name }) => name);
   }
 
   /** Every file that a process can reach, by path. */
@@ -146,14 +164,20 @@ export class Tree {
     return files.sort((a, b) => compareText(a.path, b.path));
   }
 
-  /** Whether every power loss would leave all entries and files as they are. */
+  /** Whether every power loss would leave what processes see. */
   get isClean(): boolean {
-    return this.#changes.length === 0 &&
-      this.files().every(({ node }) => node.isClean);
+    let isClean = this.#changes.length === 0;
+    this.#eachDirectory((directory) => {
+      isClean &&= directory.isClean;
+      for (const node of directory.entries.values()) {
+        if (node instanceof FileNode) isClean &&= node.isClean;
+      }
+    });
+    return isClean;
   }
 
   #directoryAt(names: readonly string[]): DirectoryNode {
-    const node = this.nodeAt(names.join("/"));
+    const node = this.#nodeAt(names.join("/"));
     if (node instanceof FileNode) throw failure("ENOTDIR");
     return node;
   }
@@ -173,7 +197,7 @@ export class Tree {
     const [directory, name] = this.#placeOf(path);
     if (directory.entries.has(name)) throw failure("EEXIST");
     const node = new FileNode(this.#nodes++);
-    this.#change([{ directory, name, node, isRemoved: false }]);
+    this.#change([{ directory, name, node }]);
     return node;
   }
 
@@ -185,7 +209,7 @@ export class Tree {
     if (there instanceof FileNode) throw failure("EEXIST");
     if (there !== undefined) return;
     const node = new DirectoryNode(this.#nodes++);
-    this.#change([{ directory, name, node, isRemoved: false }]);
+    this.#change([{ directory, name, node }]);
   }
 
   /** Moves a file; one that has the target's name loses it in the same change. */
@@ -197,16 +221,16 @@ export class Tree {
     if (there instanceof DirectoryNode) throw failure("EISDIR");
     if (there === node) return;
     this.#change([
-      { directory: target, name: targetName, node, isRemoved: false },
-      { directory: source, name: sourceName, node, isRemoved: true },
+      { directory: target, name: targetName, node },
+      { directory: source, name: sourceName, node: undefined },
     ]);
   }
 
   /** Removes the entry of a file. */
   remove(path: string): void {
-    const node = this.fileAt(path);
+    this.fileAt(path); // It throws for what is no file.
     const [directory, name] = this.#placeOf(path);
-    this.#change([{ directory, name, node, isRemoved: true }]);
+    this.#change([{ directory, name, node: undefined }]);
   }
 
   #change(edits: readonly Edit[]): void {
@@ -260,10 +284,16 @@ export class Tree {
       : survivingChanges(this.#changes, dice);
     for (const change of surviving) this.#makeDurable(change);
     this.#changes = [];
+    const files = new Set<FileNode>();
     this.#eachDirectory((directory) => {
       directory.entries = directory.durable;
+      for (const node of directory.entries.values()) {
+        if (node instanceof FileNode && !node.isClean) files.add(node);
+      }
     });
-    for (const node of this.#uncleanFiles()) node.losePower(dice, mode);
+    // The dice meet the files in the order of their creation.
+    const inOrder = [...files].sort((a, b) => a.id - b.id);
+    for (const node of inOrder) node.losePower(dice, mode);
   }
 
   /** The page cache lets go of what is clean, so that reads show the medium. */
@@ -278,13 +308,6 @@ export class Tree {
     for (const { node } of this.files()) {
       if (!node.isClean) node.dropCleanPages();
     }
-  }
-
-  /** In the order of their creation: so the dice meet them. */
-  #uncleanFiles(): FileNode[] {
-    const nodes = new Set(this.files().map(({ node }) => node));
-    return [...nodes].filter(({ isClean }) => !isClean)
-      .sort((a, b) => a.id - b.id);
   }
 
   #eachDirectory(call: (directory: DirectoryNode) => void): void {
@@ -307,7 +330,7 @@ export class Tree {
       edits: edits.map((edit) => ({
         ...edit,
         directory: forkDirectory(edit.directory, copies),
-        node: forkNode(edit.node, copies),
+        node: edit.node && forkNode(edit.node, copies),
       })),
       isLost,
     }));
@@ -327,29 +350,30 @@ export class Tree {
 
   // --- For traces ---
 
-  /** A checksum of everything. */
-  checksum(): number {
-    let sum = 0;
+  /** All that can be told of the tree, in one text. */
+  describe(): string {
+    const lines: string[] = [];
     const files = new Set<FileNode>();
     this.#eachDirectory(({ id, entries, durable }) => {
       for (const each of [entries, durable]) {
-        const lines = [...each].map(([name, node]) => `${name}=${node.id};`);
-        sum = checksumText(`${id}:${lines.sort(compareText).join("")}`, sum);
+        const names = Array.from(each, ([name, node]) => `${name}=${node.id}`);
+        lines.push(`${id}: ${names.sort(compareText).join()}`);
         for (const node of each.values()) {
           if (node instanceof FileNode) files.add(node);
         }
       }
     });
     for (const { edits, isLost } of this.#changes) {
-      for (const { directory, name, node, isRemoved } of edits) {
-        const text = `${directory.id}/${name}=${node.id} ${isRemoved};`;
-        sum = checksumText(text, sum);
+      for (const { directory, name, node } of edits) {
+        lines.push(`${directory.id}/${name}=${node?.id}`);
         if (node instanceof FileNode) files.add(node);
       }
-      sum = checksumText(`${isLost}`, sum);
+      lines.push(isLost ? "lost" : "unsynced");
     }
-    const inOrder = [...files].sort((a, b) => a.id - b.id);
-    return inOrder.reduce((sum, node) => node.checksum(sum), sum);
+    for (const node of [...files].sort((a, b) => a.id - b.id)) {
+      lines.push(`${node.id}: ${node.describe()}`);
+    }
+    return lines.join("\n");
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * One list of tests over every file system that can run here: the runtime's
- * own, on a temporary directory, and the one in memory.
+ * own, on a temporary directory, the one in memory, and the simulated disk.
  */
 import { describe, test } from "node:test";
 import type { VarveError } from "../../../lib/errors.ts";
@@ -13,6 +13,7 @@ import {
   assertMatch,
   assertStrictEquals,
 } from "../../assert.ts";
+import { Disk } from "../../sim/disk.ts";
 import { withTempDir } from "../../temp.ts";
 
 type Body = (files: FileSystem, dir: string) => void | Promise<void>;
@@ -328,6 +329,16 @@ const runtime = await selectRuntime();
 describe(`files of ${runtime.name}`, () => {
   suite((name, body) => {
     test(name, () => withTempDir((dir) => body(runtime.files, dir)));
+  });
+});
+
+describe("files of the simulated disk", () => {
+  suite((name, body) => {
+    test(name, async () => {
+      const files = new Disk().boot();
+      files.makeDirectory(MEMORY_DIR);
+      await body(files, MEMORY_DIR);
+    });
   });
 });
 
