@@ -191,16 +191,26 @@ export function someKeys(model: Model, dice: Dice, count: number): string[] {
   });
 }
 
-/** Files that no version names; none may be there right after opening. */
-export function orphansOf(disk: Disk, stats: Stats): string[] {
+/** Simulated time in which a file that nobody needs any more is removed. */
+export const REMOVAL_MILLISECONDS = 100;
+
+/**
+ * Files that no version names, but for tables that are `made`: none may be
+ * there right after opening.
+ */
+export function orphansOf(
+  disk: Disk,
+  stats: Stats,
+  made: ReadonlySet<string> = new Set(),
+): string[] {
   const names = disk.list().filter(({ path }) => path.startsWith(`${PATH}/`))
     .map(({ path }) => path.slice(PATH.length + 1));
   const orphans: string[] = [];
   const count = (kind: ReturnType<typeof kindOf>, most: number) => {
     const found = names.filter((name) => kindOf(name) === kind).sort();
-    if (found.length > most) {
-      orphans.push(`${found.length - most} of ${found.join(" ")}`);
-    }
+    const old = found.filter((name) => !made.has(`${PATH}/${name}`));
+    const left = (kind === "table" ? old : found).length - most;
+    if (left > 0) orphans.push(`${left} of ${found.join(" ")}`);
     must(
       found.length >= most,
       () => `${most - found.length} files of kind ${kind} are missing`,

@@ -25,6 +25,7 @@ import {
   must,
   orphansOf,
   PATH,
+  REMOVAL_MILLISECONDS,
   someKeys,
   stateOf,
   Violation,
@@ -287,7 +288,18 @@ class Attempt {
       const { runtime } = this.#boot();
       const db = await this.#wait(openWith(runtime, PATH, options));
       this.#look(db);
-      const orphans = orphansOf(this.#probe.disk, db.stats());
+      const { disk } = this.#probe;
+      const { made } = this.#process;
+      let orphans = orphansOf(disk, db.stats(), made);
+      if (orphans.length > 0) {
+        // A merge begun at the opening may have done with its inputs.
+        const removed = this.#scheduler.sleep(
+          REMOVAL_MILLISECONDS,
+          this.#process,
+        );
+        await this.#wait(removed);
+        orphans = orphansOf(disk, db.stats(), made);
+      }
       if (orphans.length === 0) return db;
       // Behind a manifest whose end was torn, an opening removes nothing.
       must(attempt === 0, () => `not removed: ${orphans.join(" ")}`);

@@ -92,10 +92,14 @@ export class SimulatedProcess implements Owner {
     return this.#workers.filter((worker) => !worker.isDead);
   }
 
+  /** Paths of the files that it made: a job begun at the opening may be making one. */
+  readonly made: Set<string> = new Set();
+
   #before(operation: DiskOperation): Fault | undefined {
     const { trace, hooks } = this.#setup;
     const { kind, path, position = 0, length = 0 } = operation;
     this.operations++;
+    if (kind === "create") this.made.add(path);
     trace.number(hashOf(kind));
     trace.number(hashOf(path));
     trace.number(position);
