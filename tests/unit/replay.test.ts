@@ -18,6 +18,7 @@ import {
 import { throwsWith } from "../engine/support/errors.ts";
 import { toBytes } from "./support/entries.ts";
 import { RecordingSink } from "./support/logs.ts";
+import { countHandles } from "./support/open_handles.ts";
 import { newContext, newFiles } from "./support/tables.ts";
 
 /** Logs, and what a manifest says of them. */
@@ -200,19 +201,8 @@ test("a new log that cannot be written or synced is closed, and what failed is t
     const logs = new Logs();
     logs.add(["a"], { isSealed: false });
     let calls = 0;
-    let open = 0;
     const { files } = logs;
-    const opened = files.open.bind(files);
-    files.open = (path, mode) => {
-      const file = opened(path, mode);
-      open++;
-      const close = file.close.bind(file);
-      file.close = () => {
-        open--;
-        close();
-      };
-      return file;
-    };
+    const open = countHandles(files);
     files.onOperation = (happening, path) => {
       // The first write and sync are those of the header.
       if (happening !== operation || !path.endsWith(".vlog")) return;
@@ -220,6 +210,6 @@ test("a new log that cannot be written or synced is closed, and what failed is t
     };
     const error = assertThrows(() => logs.replay(), Error);
     assert(error.message.includes("made by the test"), error.message);
-    assertEquals(open, 0, operation);
+    assertEquals(open.count, 0, operation);
   }
 });
