@@ -352,6 +352,7 @@ test("an opening that fails at any operation leaves no file open, and no lock", 
     });
     files.onOperation = undefined;
     await opened?.close();
+    assertEquals(open.count, 0, `${nth}`);
     const db = await openIn(files, QUIET);
     assertEquals(rows(db.scan()), [["a", "1"], ["b", "2"]], `${nth}`);
     await db.close();
