@@ -15,7 +15,7 @@ import { assert, assertEquals, assertLess } from "../assert.ts";
 import { filled, rows, text } from "../engine/support/bytes.ts";
 import { LONG } from "../engine/support/configs.ts";
 import { rejectsWith } from "../engine/support/errors.ts";
-import type { FileKind } from "../engine/support/files.ts";
+import { type FileKind, kindOf } from "../engine/support/files.ts";
 import {
   damage,
   diskError,
@@ -370,5 +370,47 @@ test("slashes at the end of a path do not count, and nothing but slashes is the 
     const root = await openWith(runtime, path, QUIET);
     await root.close();
     assert(files.list("/").includes("CURRENT"), path);
+  }
+});
+
+test("what cannot be opened is refused before anything is made", async () => {
+  const files = new MemoryFileSystem();
+  const runtime = { ...memoryRuntime(), files };
+  for (const path of ["", undefined as unknown as string]) {
+    await rejectsWith("INVALID_ARGUMENT", () => openWith(runtime, path));
+  }
+  const absent = { ...QUIET, createIfMissing: false };
+  await rejectsWith("NOT_FOUND", () => openIn(files, absent));
+  assertEquals(files.stat(PATH), undefined);
+  files.makeDirectory(PATH);
+  await rejectsWith("NOT_FOUND", () => openIn(files, absent));
+  assertEquals(namesIn(files), []);
+  files.writeFile(`${PATH}/file`, filled(3));
+  await rejectsWith("IO", () => openWith(runtime, `${PATH}/file`));
+  assertEquals(files.readFile(`${PATH}/file`), filled(3));
+  await (await openIn(files, QUIET)).close();
+  const before = namesIn(files);
+  await rejectsWith(
+    "EXISTS",
+    () => openIn(files, { ...QUIET, errorIfExists: true }),
+  );
+  assertEquals(namesIn(files), before);
+});
+
+test("tables, or a log with writes, without CURRENT are a damaged database and not a new one", async () => {
+  for (const kind of ["table", "log"] as const) {
+    const files = new MemoryFileSystem();
+    const db = await openIn(files, QUIET);
+    await db.put("a", "1");
+    if (kind === "table") await db.flush();
+    await db.close();
+    for (const name of namesIn(files)) {
+      if (kindOf(name) !== kind) lose(files, name);
+    }
+    const before = namesOf(files, kind);
+    const error = await rejectsWith("CORRUPTION", () => openIn(files, QUIET));
+    assert(error.message.includes(before[0]), error.message);
+    assertEquals(namesOf(files, kind), before);
+    assertEquals(namesOf(files, "current"), []);
   }
 });

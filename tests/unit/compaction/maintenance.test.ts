@@ -38,6 +38,7 @@ import {
 } from "../support/entries.ts";
 import { type FakeThread, FakeThreads } from "../support/fake_threads.ts";
 import { metaOf } from "../support/metas.ts";
+import { fragmentsOf } from "../support/ranges.ts";
 import {
   newContext,
   newFiles,
@@ -690,4 +691,39 @@ test("pressure() is none where compactions run only when they are asked for", ()
     if (background === "off") assertEquals(pressure, 0);
     else assertGreater(pressure, 0);
   }
+});
+
+test("a move changes the level of a table, and nothing of its file", async () => {
+  const tree = new FakeTree({ ...QUIET, strategy: "leveled", minThreshold: 2 });
+  tree.addTable([put("a", 1)]);
+  tree.addTable([put("b", 2)]);
+  const files = tree.tableFiles;
+  assertEquals(await tree.maintenance.minorCompact(), true);
+  assertEquals(tree.tableFiles, files);
+  const { levels } = tree.versions.current;
+  assertEquals(levels.flat().length, 2);
+  assertEquals(levels.findLastIndex((level) => level.length > 0), 6);
+  assertEquals(tree.maintenance.compactions.runs, 0, "nothing was rewritten");
+});
+
+test("a range tombstone without an end keeps its hold on tables outside, however far behind its keys", async () => {
+  const tree = new FakeTree({ ...QUIET });
+  tree.addTable([put("z", 1), put("zz", 9)]);
+  const [hidden] = tree.versions.current.metas.flat();
+  const number = tree.versions.newFileNumber();
+  const fragments = fragmentsOf([{ start: "b", end: "", sequence: 5 }]);
+  const meta = writeTable(tree.files, number, [put("a", 4)], fragments);
+  assert(meta !== undefined && meta.unbounded);
+  tree.commit({ addTables: [{ level: 0, table: meta }] });
+  // One table is picked: the tombstone may only go if nothing below it is left.
+  const { host } = tree.maintenance as unknown as { host: TaskHost };
+  const run = host.run.bind(host);
+  const outside: number[][] = [];
+  host.run = (task, sources, end) => {
+    assert(task.type !== "flush");
+    outside.push(task.outside.map(({ number }) => number));
+    return run(task, sources, end);
+  };
+  assertEquals(await tree.maintenance.tombstoneCompact(), false);
+  assertEquals(outside, [[hidden.number]]);
 });

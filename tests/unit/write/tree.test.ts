@@ -75,6 +75,18 @@ test("a batch that no arena can hold is INVALID_ARGUMENT, and nothing of it is w
   await tree.close();
 });
 
+test("flush() of a latched tree is refused, and starts nothing", async () => {
+  const tree = newTree();
+  await tree.writeBatch(
+    [{ kind: 0, key: bytes("k"), value: bytes("v") }],
+    "sync",
+  );
+  tree.health.fail(new Error("made by the test"));
+  await rejectsWith("READ_ONLY", () => tree.flush());
+  assertEquals(tree.frozen, []);
+  await rejectsWith("READ_ONLY", () => tree.close());
+});
+
 test("a snapshot that was dropped once too often disturbs no other", async () => {
   const tree = newTree();
   const sequence = tree.takeSnapshot();
