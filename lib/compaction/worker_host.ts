@@ -176,9 +176,9 @@ export class WorkerHost implements TaskHost {
     if (assignment.inline !== undefined) return assignment.inline.abort();
     assignment.isAborted = true;
     this.thread?.post({ type: "abort", id });
-    const { thread } = this;
     this.options.runtime.later(ABORT_MILLISECONDS, () => {
-      if (this.assignments.has(id) && this.thread === thread) this.forsake();
+      // Had the thread died meanwhile, the task would have ended with it.
+      if (this.assignments.has(id)) this.forsake();
     });
   }
 

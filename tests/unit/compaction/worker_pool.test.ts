@@ -142,6 +142,8 @@ test("a thread that died while it waited, or in use, is not given again", async 
   await fake.getReady();
   fake.last.die("in use");
   giveThread(fake.runtime, undefined, next);
+  await fake.timersGoOff();
+  assertEquals(fake.threads[1].types, ["open"], "the dead are told to close");
   assertNotStrictEquals(take(fake), next);
   assertEquals(fake.threads.length, 3);
 });
