@@ -130,13 +130,13 @@ export function replayLogs(
 ): Replayed {
   const pool = new ArenaPool(options.writeBufferSize, SPARE_ARENAS);
   const replay = new Replay(pool, state.flushedSequence);
-  const numbers = versions.logs;
-  const unsealed = numbers.filter((n) => state.logs.get(n)?.seal === undefined);
+  const logs = [...state.logs].sort(([a], [b]) => a - b);
+  const unsealed = logs.filter(([, { seal }]) => seal === undefined);
   if (
-    unsealed.length > 1 || unsealed.length > 0 && unsealed[0] !== numbers.at(-1)
+    unsealed.length > 1 || unsealed.length > 0 && unsealed[0] !== logs.at(-1)
   ) {
     throw corruption(
-      versions.path("log", unsealed[0]),
+      versions.path("log", unsealed[0][0]),
       0,
       "a log that the manifest sealed, for there is a newer one",
       "one that is not sealed",
@@ -147,9 +147,7 @@ export function replayLogs(
   let kept = 0;
   let sealedSequence = 0;
   let lostTailBytes = 0;
-  for (const number of numbers) {
-    const known = state.logs.get(number);
-    if (known === undefined) continue;
+  for (const [number, known] of logs) {
     const { seal } = known;
     replay.log = seal === undefined ? newNumber : number;
     const result = replayOne(files, versions, number, known, replay);
@@ -168,16 +166,9 @@ export function replayLogs(
   });
   try {
     // Its entry in the directory is synced before CURRENT can lead to it.
-    for (const number of unsealed) {
-      const known = state.logs.get(number);
-      if (known === undefined) continue;
-      replayOne(
-        files,
-        versions,
-        number,
-        known,
-        new Rewrite(log, state.flushedSequence),
-      );
+    for (const [number, known] of unsealed) {
+      const rewrite = new Rewrite(log, state.flushedSequence);
+      replayOne(files, versions, number, known, rewrite);
     }
     log.write();
     log.syncNow();
@@ -189,7 +180,7 @@ export function replayLogs(
     pool,
     memtables: replay.memtables,
     log,
-    superfluous: kept === 0 ? numbers : unsealed,
+    superfluous: (kept === 0 ? logs : unsealed).map(([number]) => number),
     lastSequence: newestOf(
       state.metas(),
       Math.max(state.lastSequence, last?.lastSequence ?? 0),

@@ -9,7 +9,8 @@
  *   numbers from being given again, and it cannot write to anybody else's,
  *   for files are created only where there is none.
  * - A thread that cannot even start, or that dies again and again, is given
- *   up: from then on tasks are done on the owner's thread.
+ *   up: from then on tasks are done on the owner's thread. While there is a
+ *   thread, it has all of them.
  * - Whoever waits for a task keeps the process alive; a task that nobody
  *   waits for does not.
  *
@@ -158,7 +159,6 @@ export class WorkerHost implements TaskHost {
       this.failedStarts < FAILED_STARTS_MOST;
     this.options.onDeath(reason, this.isUsable);
     for (const [id, assignment] of [...this.assignments]) {
-      if (assignment.inline !== undefined) continue;
       this.options.discard(assignment.task);
       if (assignment.isAborted) {
         this.assignments.delete(id);
@@ -176,9 +176,9 @@ export class WorkerHost implements TaskHost {
     if (assignment.inline !== undefined) return assignment.inline.abort();
     assignment.isAborted = true;
     this.thread?.post({ type: "abort", id });
-    const { thread } = this;
     this.options.runtime.later(ABORT_MILLISECONDS, () => {
-      if (this.assignments.has(id) && this.thread === thread) this.forsake();
+      // Had the thread died meanwhile, the task would have ended with it.
+      if (this.assignments.has(id)) this.forsake();
     });
   }
 
@@ -189,8 +189,7 @@ export class WorkerHost implements TaskHost {
     this.isUsable = false;
     this.hasStray = true;
     this.options.onDeath("it did not answer", false);
-    for (const [id, { inline, end }] of [...this.assignments]) {
-      if (inline !== undefined) continue;
+    for (const [id, { end }] of [...this.assignments]) {
       this.assignments.delete(id);
       end.failed(aborted());
     }

@@ -510,18 +510,18 @@ export class Tree implements MaintainedTree, PressureSource {
   }
 
   commitFlush(tables: readonly TableMeta[]): void {
-    const next = this.waiting[1] ?? this.active;
+    const [flushed, next = this.active] = this.waiting;
     this.commit({
       addTables: tables.map((table) => ({ level: 0, table })),
       removeLogs: this.versions.logs.filter((log) => log < next.firstLog),
-      flushedSequence: this.waiting[0].newest,
+      flushedSequence: flushed.newest,
       lastSequence: this.lastSequence,
     });
-    const flushed = this.waiting.shift();
-    this.frozenBytes -= flushed?.bytes ?? 0;
+    this.waiting.shift();
+    this.frozenBytes -= flushed.bytes;
     this.cachedView = undefined;
     this.showReaders();
-    flushed?.release();
+    flushed.release();
     this.backpressure.update();
   }
 

@@ -5,16 +5,31 @@
 import { test } from "node:test";
 import { resolveOptions } from "../../lib/options.ts";
 import { replayLogs } from "../../lib/replay.ts";
-import { MemoryFileSystem } from "../../lib/runtime/memory.ts";
-import { fileName, parseFileName } from "../../lib/version/files.ts";
+import { MemoryFileSystem, memoryRuntime } from "../../lib/runtime/memory.ts";
+import { fileName, LOCK, parseFileName } from "../../lib/version/files.ts";
+import { ManifestWriter } from "../../lib/version/manifest.ts";
 import { TreeState } from "../../lib/version/state.ts";
 import { VersionSet } from "../../lib/version/version_set.ts";
 import type { Db } from "../../mod.ts";
 import { assert, assertEquals, assertLess } from "../assert.ts";
 import { filled, rows, text } from "../engine/support/bytes.ts";
 import { LONG } from "../engine/support/configs.ts";
-import { namesOf, openIn, PATH } from "../engine/support/memory.ts";
+import { rejectsWith } from "../engine/support/errors.ts";
+import { type FileKind, kindOf } from "../engine/support/files.ts";
+import {
+  damage,
+  diskError,
+  failOn,
+  lose,
+  namesIn,
+  namesOf,
+  openIn,
+  PATH,
+} from "../engine/support/memory.ts";
+import { openWith } from "../open.ts";
+import { LogWriter } from "../../lib/wal/writer.ts";
 import { metaOf } from "./support/metas.ts";
+import { countHandles } from "./support/open_handles.ts";
 import { newContext, newFiles } from "./support/tables.ts";
 
 const QUIET = { compaction: { background: "off" } } as const;
@@ -176,4 +191,226 @@ test("a tree of more tables than a call takes arguments is opened", () => {
   const { log, lastSequence } = replayLogs(files, versions, state, options);
   log.close();
   assertEquals(lastSequence, 400_000);
+});
+
+/** What is left of a creation that a crash cut short, by name. */
+function leftovers(): [name: string, files: MemoryFileSystem][] {
+  const withFile = (name: string, content: Uint8Array) => {
+    const files = new MemoryFileSystem();
+    files.makeDirectory(PATH);
+    files.writeFile(`${PATH}/notes.txt`, filled(3));
+    files.writeFile(`${PATH}/${name}`, content);
+    return files;
+  };
+  const empty = newFiles();
+  const manifest = new ManifestWriter(empty, "/db/MANIFEST-000002", 2);
+  manifest.append({ nextFileNumber: 3 });
+  manifest.close();
+  const bytes = empty.readFile("/db/MANIFEST-000002");
+  return [
+    ["an empty log", withFile("000001.vlog", new Uint8Array(0))],
+    ["a log without writes", withFile("000001.vlog", filled(36))],
+    ["a manifest of nothing", withFile("MANIFEST-000002", bytes)],
+    [
+      "a manifest that was torn",
+      withFile("MANIFEST-000002", bytes.subarray(0, 20)),
+    ],
+  ];
+}
+
+test("what a creation that was cut short left is no database, and none that is damaged", async () => {
+  for (const [name, files] of leftovers()) {
+    const before = namesIn(files);
+    await rejectsWith(
+      "NOT_FOUND",
+      () => openIn(files, { ...QUIET, createIfMissing: false }),
+    );
+    assertEquals(
+      namesIn(files).filter((other) => other !== LOCK),
+      before,
+      name,
+    );
+    const db = await openIn(files, QUIET);
+    await db.put("a", "1");
+    await db.close();
+    const again = await openIn(files, { ...QUIET, createIfMissing: false });
+    assertEquals(rows(again.scan()), [["a", "1"]], name);
+    await again.close();
+    assertEquals(files.readFile(`${PATH}/notes.txt`), filled(3), name);
+  }
+});
+
+test("a manifest that says something, without CURRENT, is damage; one that cannot be read says so", async () => {
+  const files = new MemoryFileSystem();
+  const db = await openIn(files, QUIET);
+  await db.put("a", "1");
+  await db.flush();
+  await db.close();
+  for (const kind of ["log", "table"] as const) {
+    for (const name of namesOf(files, kind)) lose(files, name);
+  }
+  lose(files, "CURRENT");
+  const [manifest] = namesOf(files, "manifest");
+  const error = await rejectsWith("CORRUPTION", () => openIn(files, QUIET));
+  assert(error.message.includes(manifest), error.message);
+  const fault = failOn(files, { operation: "read", kind: "manifest" });
+  await rejectsWith("IO", () => openIn(files, QUIET));
+  fault.stop();
+  assertEquals(namesOf(files, "manifest"), [manifest]);
+});
+
+test("what the manifest says of files is held against them: each that is missing or of another size is damage", async () => {
+  const made = new MemoryFileSystem();
+  const db = await openIn(made, QUIET);
+  await db.put("a", filled(500));
+  await db.flush();
+  await db.put("b", "2");
+  await db.close();
+  const cut = (bytes: Uint8Array) => bytes.subarray(0, bytes.length - 1);
+  const grown = (bytes: Uint8Array) => Uint8Array.of(...bytes, 0);
+  const changes: [FileKind, ((bytes: Uint8Array) => Uint8Array)?][] = [
+    ["manifest"],
+    ["table"],
+    ["log"],
+    ["table", cut],
+    ["table", grown],
+    ["log", cut],
+  ];
+  for (const [kind, change] of changes) {
+    const files = made.afterProcessDeath();
+    const [name] = namesOf(files, kind);
+    if (change === undefined) lose(files, name);
+    else damage(files, name, change);
+    const before = namesIn(files);
+    const open = countHandles(files);
+    const error = await rejectsWith("CORRUPTION", () => openIn(files, QUIET));
+    assert(error.message.includes(name), error.message);
+    assertEquals(namesIn(files), before, name);
+    assertEquals(open.count, 0, name);
+  }
+});
+
+test("a log that the manifest does not name may hold nothing but what an opening wrote again", async () => {
+  for (const isMadeAtOpen of [false, true]) {
+    const files = new MemoryFileSystem();
+    await (await openIn(files, QUIET)).close();
+    const path = `${PATH}/${fileName("log", 50)}`;
+    const log = LogWriter.create(files, path, {
+      number: 50,
+      previous: 0,
+      lastSequenceBefore: 0,
+      isMadeAtOpen,
+    });
+    log.close();
+    await (await openIn(files.afterProcessDeath(), QUIET)).close();
+    const key = filled(3);
+    const again = files.readFile(path);
+    files.writeFile(path, Uint8Array.of(...again, ...key));
+    if (isMadeAtOpen) {
+      const db = await openIn(files, QUIET);
+      assertEquals(rows(db.scan()), []);
+      assertEquals(files.stat(path), undefined);
+      await db.close();
+    } else {
+      const error = await rejectsWith("CORRUPTION", () => openIn(files, QUIET));
+      assert(error.message.includes("000050.vlog"), error.message);
+      assertEquals(files.stat(path)?.size, 39);
+    }
+  }
+});
+
+test("behind a manifest whose end was torn no file is removed this time", async () => {
+  const files = new MemoryFileSystem();
+  await (await openIn(files, QUIET)).close();
+  const orphan = `${PATH}/${fileName("table", 50)}`;
+  files.writeFile(orphan, filled(9));
+  const [manifest] = namesOf(files, "manifest");
+  damage(files, manifest, (bytes) => Uint8Array.of(...bytes, 1, 2, 3));
+  await (await openIn(files, QUIET)).close();
+  assert(files.stat(orphan) !== undefined);
+  await (await openIn(files, QUIET)).close();
+  assertEquals(files.stat(orphan), undefined);
+});
+
+test("an opening that fails at any operation leaves no file open, and no lock", async () => {
+  let made = new MemoryFileSystem();
+  made = await dieAfter(made, async (db) => {
+    await db.put("a", "1");
+    await db.flush();
+    await db.put("b", "2");
+  });
+  for (let nth = 0;; nth++) {
+    const files = made.afterProcessDeath();
+    const open = countHandles(files);
+    let count = 0;
+    files.onOperation = () => {
+      if (count++ === nth) throw diskError();
+    };
+    const opened = await openIn(files, QUIET).catch((error) => {
+      assertEquals(error.code, "IO", `${nth}`);
+      assertEquals(open.count, 0, `${nth}`);
+    });
+    files.onOperation = undefined;
+    await opened?.close();
+    assertEquals(open.count, 0, `${nth}`);
+    const db = await openIn(files, QUIET);
+    assertEquals(rows(db.scan()), [["a", "1"], ["b", "2"]], `${nth}`);
+    await db.close();
+    if (count <= nth) break;
+  }
+});
+
+test("slashes at the end of a path do not count, and nothing but slashes is the root", async () => {
+  const files = new MemoryFileSystem();
+  const runtime = { ...memoryRuntime(), files };
+  const db = await openWith(runtime, `${PATH}//`, QUIET);
+  await rejectsWith("LOCKED", () => openWith(runtime, PATH, QUIET));
+  await db.close();
+  for (const path of ["/", "///"]) {
+    const root = await openWith(runtime, path, QUIET);
+    await root.close();
+    assert(files.list("/").includes("CURRENT"), path);
+  }
+});
+
+test("what cannot be opened is refused before anything is made", async () => {
+  const files = new MemoryFileSystem();
+  const runtime = { ...memoryRuntime(), files };
+  for (const path of ["", undefined as unknown as string]) {
+    await rejectsWith("INVALID_ARGUMENT", () => openWith(runtime, path));
+  }
+  const absent = { ...QUIET, createIfMissing: false };
+  await rejectsWith("NOT_FOUND", () => openIn(files, absent));
+  assertEquals(files.stat(PATH), undefined);
+  files.makeDirectory(PATH);
+  await rejectsWith("NOT_FOUND", () => openIn(files, absent));
+  assertEquals(namesIn(files), []);
+  files.writeFile(`${PATH}/file`, filled(3));
+  await rejectsWith("IO", () => openWith(runtime, `${PATH}/file`));
+  assertEquals(files.readFile(`${PATH}/file`), filled(3));
+  await (await openIn(files, QUIET)).close();
+  const before = namesIn(files);
+  await rejectsWith(
+    "EXISTS",
+    () => openIn(files, { ...QUIET, errorIfExists: true }),
+  );
+  assertEquals(namesIn(files), before);
+});
+
+test("tables, or a log with writes, without CURRENT are a damaged database and not a new one", async () => {
+  for (const kind of ["table", "log"] as const) {
+    const files = new MemoryFileSystem();
+    const db = await openIn(files, QUIET);
+    await db.put("a", "1");
+    if (kind === "table") await db.flush();
+    await db.close();
+    for (const name of namesIn(files)) {
+      if (kindOf(name) !== kind) lose(files, name);
+    }
+    const before = namesOf(files, kind);
+    const error = await rejectsWith("CORRUPTION", () => openIn(files, QUIET));
+    assert(error.message.includes(before[0]), error.message);
+    assertEquals(namesOf(files, kind), before);
+    assertEquals(namesOf(files, "current"), []);
+  }
 });

@@ -166,6 +166,30 @@ test("abort() before the first slice: the job never starts", async () => {
   assertEquals([log.steps, end.count, end.failures.length], [0, 1, 1]);
 });
 
+/** A job whose clean-up fails. */
+function* untidy(): Job<TaskResult> {
+  try {
+    for (;;) yield;
+  } finally {
+    // deno-lint-ignore no-unsafe-finally -- it is what the test is about.
+    throw new Error("made by the test");
+  }
+}
+
+test("abort() tells ABORTED also if the job's clean-up fails", async () => {
+  const clock = new Clock();
+  const end = new End();
+  clock.now = 0;
+  const { runtime } = clock;
+  const ticking = { ...runtime, monotonicClock: () => clock.now += 2 };
+  const job = new SlicedJob(ticking, untidy(), end);
+  for (let i = 0; i < 3; i++) await runtime.pause();
+  job.abort();
+  const [error] = end.failures;
+  assertInstanceOf(error, VarveError);
+  assertEquals([error.code, end.count], ["ABORTED", 1]);
+});
+
 test("abort() after the end changes nothing", async () => {
   const clock = new Clock();
   const end = new End();

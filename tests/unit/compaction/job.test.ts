@@ -471,3 +471,44 @@ test("a cursor that cannot be opened fails the job and leaves no file", () => {
   assertThrows(() => run(job), Error, "made by the test");
   assertEquals(files.list(DIRECTORY), []);
 });
+
+test("a probe of much that stays gives way all the while", () => {
+  const files = newFiles();
+  const entries = Array.from(
+    { length: 2000 },
+    (_, i) => put(`k${i + 10_000}`, i + 1),
+  );
+  const tables = tablesOf(files, [{ entries, ranges: [] }]);
+  const elision = new ElisionByRange([], Infinity);
+  const rules = { snapshots: [], elision };
+  const { result, pauses } = run(wouldDrop(inputOf(tables), rules));
+  assertEquals(result, false);
+  assertGreater(pauses, 20);
+});
+
+test("a merge that fails says what failed, though its outputs cannot be removed either", () => {
+  const files = newFiles();
+  const entries = Array.from(
+    { length: 200 },
+    (_, i) => put(`k${i + 10_000}`, i + 1, "value"),
+  );
+  const tables = tablesOf(files, [{ entries, ranges: [] }]);
+  let creates = 0;
+  files.onOperation = (operation) => {
+    if (operation === "remove") throw new Error("cannot be removed");
+    if (operation === "create" && ++creates === 3) throw new Error("third");
+  };
+  const error = assertThrows(
+    () =>
+      run(mergeIntoTables(
+        inputOf(tables),
+        { snapshots: [], elision: keepTombstones },
+        { ...outputTo(files), count: 10 },
+        { outputSize: 500, grandparents: [] },
+      )),
+    Error,
+  );
+  assert(error.message.includes("third"), error.message);
+  assertEquals(creates, 3);
+  assertEquals(files.list(DIRECTORY).length, 3, "the input and two orphans");
+});

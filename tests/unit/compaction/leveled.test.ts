@@ -452,3 +452,10 @@ test("picks leave the levels that they are given as they are", () => {
   leveled.pressure(levels, set);
   assertEquals(levels, before);
 });
+
+test("a tree that does not reach the level that is aimed at: what lies above moves there, without a merge", () => {
+  const set = options({ minThreshold: 2 });
+  const [first, second] = [table("a", "b"), table("c", "d")];
+  assertEquals(move(leveled.pickMinor([[], [first, second]], set)).level, 6);
+  assertEquals(leveled.pickMinor([], set), undefined);
+});

@@ -5,6 +5,7 @@ import {
   Maintenance,
 } from "../../../lib/compaction/maintenance.ts";
 import type { TaskHost } from "../../../lib/compaction/host.ts";
+import type { FlushTask, Task } from "../../../lib/compaction/tasks.ts";
 import { VarveError } from "../../../lib/errors.ts";
 import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
 import { type ResolvedOptions, resolveOptions } from "../../../lib/options.ts";
@@ -27,7 +28,7 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "../../assert.ts";
-import { rejectsWith } from "../../engine/support/errors.ts";
+import { rejectsWith, throwsWith } from "../../engine/support/errors.ts";
 import {
   type Entry,
   put,
@@ -35,7 +36,15 @@ import {
   tombstone,
   walk,
 } from "../support/entries.ts";
-import { newContext, newFiles, writeTable } from "../support/tables.ts";
+import { type FakeThread, FakeThreads } from "../support/fake_threads.ts";
+import { metaOf } from "../support/metas.ts";
+import { fragmentsOf } from "../support/ranges.ts";
+import {
+  newContext,
+  newFiles,
+  tablePath,
+  writeTable,
+} from "../support/tables.ts";
 
 const QUIET: CompactionOptions = { background: "off" };
 const POOL = new ArenaPool(1 << 16, 4);
@@ -45,9 +54,7 @@ const LOOKS_MAX = 10_000;
 /** A tree that is nothing but memtables and tables. */
 class FakeTree implements MaintainedTree {
   readonly files: MemoryFileSystem = newFiles();
-  readonly runtime: Runtime = memoryRuntime(this.files, {
-    clock: () => this.now += this.tick,
-  });
+  readonly runtime: Runtime;
   /** Milliseconds from one look at the clock to the next. */
   tick = 0.01;
   /** Milliseconds of the clock. */
@@ -62,7 +69,12 @@ class FakeTree implements MaintainedTree {
   looks = 0;
   #sequence = 0;
 
-  constructor(compaction: CompactionOptions = QUIET) {
+  constructor(compaction: CompactionOptions = QUIET, threads?: FakeThreads) {
+    const clock = () => this.now += this.tick;
+    this.runtime = {
+      ...memoryRuntime(this.files, { clock }),
+      startWorker: threads?.runtime.startWorker,
+    };
     // Without a cache, so that every look at a block is counted.
     const context = { ...newContext(this.files, 0), counters: this.counters };
     this.options = resolveOptions({ blockSize: 256, compaction }).options;
@@ -520,4 +532,198 @@ test("close() gives a flush up, and who waits for one is let go", async () => {
   tree.maintenance.scheduleCompaction();
   await turns(tree);
   assertEquals(tree.waiting.length, 1);
+});
+
+/** The task that a thread was sent last. */
+function taskOf(thread: FakeThread): Task {
+  const message = thread.got.findLast(({ type }) => type === "run");
+  assert(message?.type === "run");
+  return message.task;
+}
+
+const WORKER: CompactionOptions = { background: "worker", minThreshold: 64 };
+
+test("what a worker that died had written is removed, and its task is done under another number", async () => {
+  for (const isRemovable of [true, false]) {
+    const threads = new FakeThreads();
+    const tree = new FakeTree(WORKER, threads);
+    tree.freeze("a");
+    const flushed = tree.maintenance.frozenAtMost(0);
+    const first = await threads.getReady();
+    const task = taskOf(first);
+    assert(task.type === "flush");
+    const { firstNumber } = task.output;
+    tree.files.writeFile(tablePath(firstNumber), toBytes("half a table"));
+    const mend = isRemovable ? () => {} : tree.failTables("remove");
+    first.die(new Error("why"));
+    mend();
+    assertEquals(tree.tableFiles.length, isRemovable ? 0 : 1);
+    const second = await threads.getReady();
+    const again = taskOf(second);
+    assert(again.type === "flush");
+    assertGreater(again.output.firstNumber, firstNumber);
+    assertEquals(tree.told, [
+      { type: "worker", isReplaced: true, reason: "why" },
+    ]);
+    assertEquals(tree.maintenance.workerRestarts, 1);
+    assertEquals(tree.maintenance.place, "worker");
+    // The next one has nothing to remove.
+    second.die("another reason");
+    const third = await threads.getReady();
+    const number = numberOf(taskOf(third));
+    const meta = writeTable(tree.files, number, [put("a", 1)]);
+    assert(meta !== undefined);
+    const result = { tables: [meta], gains: false };
+    third.say({ type: "done", id: third.runs[0], result, seconds: 1 });
+    await flushed;
+    assertEquals(tree.tables, [["a"]]);
+    assertEquals(tree.told[1], {
+      type: "worker",
+      isReplaced: true,
+      reason: "another reason",
+    });
+    await tree.maintenance.close();
+  }
+});
+
+function numberOf(task: Task): number {
+  assert(task.type !== "probe");
+  return task.output.firstNumber;
+}
+
+test("a probe whose worker died is asked again as it was: it writes nothing", async () => {
+  const threads = new FakeThreads();
+  const tree = new FakeTree({ ...WORKER, background: "worker" }, threads);
+  tree.addTable([put("a", 1), tombstone("b", 2)]);
+  const files = tree.tableFiles;
+  const major = tree.maintenance.majorCompact();
+  const first = await threads.getReady();
+  const task = taskOf(first);
+  assertEquals(task.type, "probe");
+  first.die("why");
+  const second = await threads.getReady();
+  assertStrictEquals(taskOf(second), task);
+  assertEquals(tree.tableFiles, files);
+  const result = { tables: [], gains: false };
+  second.say({ type: "done", id: second.runs[0], result, seconds: 1 });
+  assertEquals(await major, false);
+  await tree.maintenance.close();
+});
+
+test("work goes on inline where workers die, and stats can say so", async () => {
+  const threads = new FakeThreads();
+  threads.refusal = new Error("made by the test");
+  const tree = new FakeTree(WORKER, threads);
+  assertEquals(tree.maintenance.place, "worker");
+  tree.freeze("a");
+  await tree.maintenance.frozenAtMost(0);
+  assertEquals(tree.tables, [["a"]]);
+  const { place, workerRestarts, hasStray } = tree.maintenance;
+  assertEquals([place, workerRestarts, hasStray], ["inline", 1, false]);
+  const inline = new FakeTree({ background: "inline" });
+  assertEquals(inline.maintenance.place, "inline");
+  assertEquals(inline.maintenance.hasStray, false);
+});
+
+test("a task reads nothing but what it was made for", async () => {
+  const tree = new FakeTree({ ...QUIET, minThreshold: 2 });
+  tree.addTable(entries(10));
+  tree.addTable(entries(10, 100));
+  tree.freeze("a");
+  const { host } = tree.maintenance as unknown as { host: TaskHost };
+  const run = host.run.bind(host);
+  const refused: string[] = [];
+  host.run = (task, sources, end) => {
+    const looks: (() => unknown)[] = [
+      () => sources.table(metaOf({ number: 999 }), "walk"),
+    ];
+    if (task.type !== "flush") {
+      looks.push(() => sources.memtable(flush));
+    }
+    for (const look of looks) {
+      assertEquals(throwsWith("IO", look).code, "IO");
+      refused.push(task.type);
+    }
+    return run(task, sources, end);
+  };
+  const flush: FlushTask = {
+    type: "flush",
+    directory: "/db",
+    memtable: { arena: new SharedArrayBuffer(8), newest: 1, oldest: 1 },
+    snapshots: [],
+    output: {
+      firstNumber: 1,
+      count: 1,
+      blockSize: 256,
+      bloomBitsPerKey: 10,
+      created: 0,
+    },
+  };
+  await tree.maintenance.minorCompact();
+  await tree.maintenance.frozenAtMost(0);
+  assertEquals(refused, ["merge", "merge", "flush"]);
+});
+
+test("relief() does not wait for compactions that will not come", async () => {
+  const tree = new FakeTree(QUIET);
+  await tree.maintenance.relief();
+  assertEquals(tree.maintenance.compactions.runs, 0);
+  const closed = new FakeTree({ background: "inline" });
+  await closed.maintenance.close();
+  await closed.maintenance.relief();
+});
+
+test("relief() waits until a compaction was done, and no longer", async () => {
+  const tree = new FakeTree({ background: "inline", minThreshold: 2 });
+  tree.addTable(entries(10));
+  tree.addTable(entries(10, 100));
+  await tree.maintenance.relief();
+  assertEquals(tree.maintenance.compactions.runs, 1);
+  await tree.maintenance.relief();
+  assertEquals(tree.tables.length, 1);
+});
+
+test("pressure() is none where compactions run only when they are asked for", () => {
+  for (const background of ["off", "inline"] as const) {
+    const tree = new FakeTree({ background, minThreshold: 2 });
+    for (let i = 0; i < 40; i++) tree.addTable([put("a", i + 1)]);
+    const pressure = tree.maintenance.pressure();
+    if (background === "off") assertEquals(pressure, 0);
+    else assertGreater(pressure, 0);
+  }
+});
+
+test("a move changes the level of a table, and nothing of its file", async () => {
+  const tree = new FakeTree({ ...QUIET, strategy: "leveled", minThreshold: 2 });
+  tree.addTable([put("a", 1)]);
+  tree.addTable([put("b", 2)]);
+  const files = tree.tableFiles;
+  assertEquals(await tree.maintenance.minorCompact(), true);
+  assertEquals(tree.tableFiles, files);
+  const { levels } = tree.versions.current;
+  assertEquals(levels.flat().length, 2);
+  assertEquals(levels.findLastIndex((level) => level.length > 0), 6);
+  assertEquals(tree.maintenance.compactions.runs, 0, "nothing was rewritten");
+});
+
+test("a range tombstone without an end keeps its hold on tables outside, however far behind its keys", async () => {
+  const tree = new FakeTree({ ...QUIET });
+  tree.addTable([put("z", 1), put("zz", 9)]);
+  const [hidden] = tree.versions.current.metas.flat();
+  const number = tree.versions.newFileNumber();
+  const fragments = fragmentsOf([{ start: "b", end: "", sequence: 5 }]);
+  const meta = writeTable(tree.files, number, [put("a", 4)], fragments);
+  assert(meta !== undefined && meta.unbounded);
+  tree.commit({ addTables: [{ level: 0, table: meta }] });
+  // One table is picked: the tombstone may only go if nothing below it is left.
+  const { host } = tree.maintenance as unknown as { host: TaskHost };
+  const run = host.run.bind(host);
+  const outside: number[][] = [];
+  host.run = (task, sources, end) => {
+    assert(task.type !== "flush");
+    outside.push(task.outside.map(({ number }) => number));
+    return run(task, sources, end);
+  };
+  assertEquals(await tree.maintenance.tombstoneCompact(), false);
+  assertEquals(outside, [[hidden.number]]);
 });

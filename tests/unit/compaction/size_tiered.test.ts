@@ -8,6 +8,7 @@ import {
 } from "../../../lib/compaction/size_tiered.ts";
 import type { Pick, PickOptions } from "../../../lib/compaction/strategy.ts";
 import { resolveOptions } from "../../../lib/options.ts";
+import { LEVEL_MAX } from "../../../lib/version/state.ts";
 import type { CompactionOptions } from "../../../mod.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
 import {
@@ -283,4 +284,25 @@ test("a level is free for every large run, however many gigabytes are written: o
     }
     assertGreater(levels.length, 7);
   }
+});
+
+test("a large run for which no level is left becomes one table of level 0, and nothing is put beside what is there", () => {
+  // No two levels are of like size, so that none of them is merged.
+  const levels = Array.from({ length: LEVEL_MAX + 1 }, (_, level) => [
+    metaOf({ number: level + 1, size: (LARGE_RUN_BYTES + 1) * 10 ** level }),
+  ]);
+  const more = [1000, 1001].map((number) =>
+    metaOf({ number, size: LARGE_RUN_BYTES + 1 })
+  );
+  levels[0].push(...more);
+  const merged = (pick: Pick | undefined) => {
+    assert(pick?.type === "merge");
+    assertEquals(pick.runs.flat(), levels[0]);
+    return [pick.level, pick.outputSize];
+  };
+  const isFull = sizeTiered.pickMinor(levels, options());
+  assertEquals(merged(isFull), [0, Infinity]);
+  levels[LEVEL_MAX] = [];
+  const hasOne = sizeTiered.pickMinor(levels, options());
+  assertEquals(merged(hasOne), [LEVEL_MAX, LARGE_RUN_TABLE_BYTES]);
 });

@@ -1,5 +1,8 @@
 /** The manifest: round trips, torn ends, damage. */
 import { test } from "node:test";
+import { placeSeed } from "../../../lib/encoding/checksum.ts";
+import { putU32 } from "../../../lib/encoding/fixed.ts";
+import { checksum } from "../../../lib/runtime/checksum.ts";
 import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
 import type { Edit } from "../../../lib/version/edit.ts";
 import {
@@ -277,5 +280,37 @@ test("a follower takes nothing but whole records of its manifest", LONG, () => {
     changed[at] ^= 0x40;
     files.writeFile(PATH, changed);
     throwsWith("CORRUPTION", () => follow(NUMBER, end));
+  }
+});
+
+/** The manifest with a record behind it that is whole, whatever it says. */
+function withRecord({ files, bytes }: Made, payload: Uint8Array): number {
+  const record = new Uint8Array(12 + payload.length);
+  const seed = placeSeed(NUMBER, bytes.length);
+  putU32(record, 4, checksum(payload, seed));
+  putU32(record, 8, payload.length);
+  putU32(record, 0, checksum(record.subarray(4, 12), seed));
+  record.set(payload, 12);
+  files.writeFile(PATH, Uint8Array.of(...bytes, ...record));
+  return bytes.length + record.length;
+}
+
+test("a whole record that says nothing, or what cannot be, is damage: to who opens and to who follows", () => {
+  const impossible = make([...EDITS, { removeTables: [99] }]);
+  const unreadable = make();
+  const length = withRecord(unreadable, Uint8Array.of(0xff, 0xff, 0xff));
+  const cases: [Made, number, string][] = [
+    [impossible, impossible.bytes.length, "one that removes table 99"],
+    [unreadable, length, "one that cannot be read"],
+  ];
+  for (const [{ files, lengths }, end, words] of cases) {
+    const error = throwsWith("CORRUPTION", () => read(files));
+    assert(error.message.includes(words), error.message);
+    const follower = new ManifestFollower(files, PATH, NUMBER);
+    follower.follow(lengths[EDITS.length]);
+    const other = throwsWith("CORRUPTION", () => follower.follow(end));
+    assert(other.message.includes(words), other.message);
+    assertEquals(follower.state.lastSequence, 12);
+    follower.close();
   }
 });

@@ -316,3 +316,67 @@ test("after close() an edit is CLOSED", () => {
   versions.close();
   throwsWith("CLOSED", () => versions.commit({}));
 });
+
+test("an install of an edit that does not fit leaves the old manifest, and nothing is written any more", () => {
+  const { files, versions } = make();
+  const before = files.list("/db");
+  throwsWith("CORRUPTION", () => versions.install({ removeTables: [99] }));
+  assertEquals(files.list("/db"), before);
+  assertEquals(stateIn(files).tables.size, 0);
+  throwsWith("READ_ONLY", () => versions.commit({}));
+});
+
+test("manifestPlace says which manifest is written and how far; there is none before the first and after the end", () => {
+  const files = newFiles();
+  const versions = new VersionSet("/db", new TreeState(), newContext(files));
+  throwsWith("CLOSED", () => versions.manifestPlace);
+  throwsWith("CLOSED", () => versions.commit({}));
+  versions.install({});
+  versions.commit({ lastSequence: 5 });
+  const { number, length } = versions.manifestPlace;
+  const path = versions.path("manifest", number);
+  assertEquals(length, files.readFile(path).length);
+  versions.close();
+  throwsWith("CLOSED", () => versions.manifestPlace);
+});
+
+test("what an edit makes superfluous is there until onCommit was called: a table, a log, a manifest", () => {
+  const made = make();
+  const { files, versions } = made;
+  const table = newTable(made);
+  const number = versions.newFileNumber();
+  files.writeFile(versions.path("log", number), new Uint8Array(36));
+  versions.commit({
+    addTables: [{ level: 0, table }],
+    addLogs: [log(number)],
+  });
+  const old = versions.manifestPlace.number;
+  const paths = [
+    versions.path("table", table.number),
+    versions.path("log", number),
+    versions.path("manifest", old),
+  ];
+  const seen: boolean[][] = [];
+  versions.onCommit = () =>
+    seen.push(paths.map((path) => files.stat(path) !== undefined));
+  versions.commit({ removeTables: [table.number], removeLogs: [number] });
+  versions.install({});
+  assertEquals(seen, [[true, true, true], [false, false, true]]);
+  assertEquals(files.stat(paths[2]), undefined);
+  assertEquals(versions.manifestPlace.number > old, true);
+});
+
+test("after a failed append not even what a scan gives back is removed: the edit that removes it is there, others may not be", () => {
+  const made = make();
+  const { files, versions } = made;
+  const table = newTable(made);
+  versions.commit({ addTables: [{ level: 0, table }] });
+  const scanned = versions.current;
+  scanned.retain();
+  versions.commit({ removeTables: [table.number] });
+  failOn(files, "write", "MANIFEST");
+  throwsWith("IO", () => versions.commit({}));
+  files.onOperation = undefined;
+  scanned.release();
+  assert(files.stat(tablePath(table.number)) !== undefined);
+});

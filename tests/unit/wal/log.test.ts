@@ -6,7 +6,10 @@ import {
   LOG_HEADER_LENGTH,
 } from "../../../lib/wal/format.ts";
 import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
-import { readWhole } from "../../../lib/wal/reader.ts";
+import type { File, FileSystem } from "../../../lib/runtime/runtime.ts";
+import { checksum } from "../../../lib/runtime/checksum.ts";
+import { putU32 } from "../../../lib/encoding/fixed.ts";
+import { isMadeAtOpen, readWhole } from "../../../lib/wal/reader.ts";
 import {
   assert,
   assertEquals,
@@ -503,4 +506,50 @@ test("recovery of a long tail is quick", LONG, () => {
   assertGreater(lostTailBytes, 1_000_000);
   // It takes some 50 ms; checksums from every byte on would take minutes.
   assert(elapsed < 10_000, `${elapsed} ms`);
+});
+
+test("a log of another format version is refused by that, whatever it holds", () => {
+  const { files, bytes } = writeGroups(1, 3, 100);
+  putU32(bytes, 8, 9);
+  putU32(bytes, 32, checksum(bytes.subarray(0, 32), 0));
+  files.writeFile(LOG_PATH, bytes);
+  const error = throwsWith("CORRUPTION", () => replay(files));
+  assertStringIncludes(error.message, "format version 9");
+  assertEquals(isMadeAtOpen(files, LOG_PATH), false);
+});
+
+test("a log that is shorter than it was when the manifest came to know it is damage, not a lost tail", () => {
+  const { files, groups, bytes } = writeGroups(1, 3, 0);
+  const [{ end }] = groups;
+  files.writeFile(LOG_PATH, bytes.subarray(0, end));
+  assertEquals(replay(files, undefined, LOG, end).lostTailBytes, 0);
+  const error = throwsWith(
+    "CORRUPTION",
+    () => replay(files, undefined, LOG, end + 1),
+  );
+  assertStringIncludes(error.message, `one cut at ${end}`);
+  const seal = { length: end + 1, lastSequence: lastSequenceOf(groups) };
+  throwsWith("CORRUPTION", () => replay(files, seal));
+});
+
+test("a read that gives fewer bytes than the file has is damage, not the end of the log", () => {
+  const { files, bytes } = writeGroups(1, 3, 0);
+  const short: FileSystem = Object.create(files, {
+    open: {
+      value: (path: string, mode: "read"): File => {
+        const file = files.open(path, mode);
+        return Object.create(file, {
+          size: { value: () => file.size() },
+          readAt: {
+            value: (into: Uint8Array, at: number) =>
+              file.readAt(into.subarray(0, into.length - 1), at),
+          },
+          close: { value: () => file.close() },
+        });
+      },
+    },
+  });
+  const error = throwsWith("CORRUPTION", () => readWhole(short, LOG_PATH));
+  assertStringIncludes(error.message, `${bytes.length} bytes`);
+  assertStringIncludes(error.message, `${bytes.length - 1} bytes`);
 });

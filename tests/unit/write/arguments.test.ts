@@ -96,4 +96,20 @@ test("durabilityOf(): the option, else what the database says", () => {
   for (const options of wrong) {
     throwsWith("INVALID_ARGUMENT", () => durabilityOf(options, "sync"));
   }
+  const named: [durability: unknown, name: string][] = [
+    [1, "number 1"],
+    ["none", '"none"'],
+    [null, "null"],
+    [{}, "Object"],
+    [() => {}, "function"],
+  ];
+  for (const [durability, name] of named) {
+    // deno-lint-ignore no-explicit-any -- the same.
+    const options: any = { durability };
+    const { message } = throwsWith(
+      "INVALID_ARGUMENT",
+      () => durabilityOf(options, "sync"),
+    );
+    assertStringIncludes(message, `durability is ${name};`);
+  }
 });

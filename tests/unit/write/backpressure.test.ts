@@ -26,7 +26,7 @@ class FakeSource implements PressureSource {
   onSleep: () => void = () => {};
   readonly told: StallEvent[] = [];
   readonly frozen: unknown[] = [];
-  readonly frozenBytes = 0;
+  frozenBytes = 0;
   readonly activeMemtable = { bytes: 0 };
   readonly options = resolveOptions({}).options;
   readonly runtime: Runtime = {
@@ -117,4 +117,42 @@ test("close() ends the delays: what was accepted is acknowledged then, and the s
   assertEquals(acknowledged, [0, 1, 2, 3]);
   assertLess(source.now, 1100);
   assertEquals(source.told.map((event) => event.begins), [true, false]);
+});
+
+test("a write that needs room is refused while too much waits for its flush, with what keeps flushes from it", () => {
+  const [source, backpressure] = start(0);
+  let flushes = 0;
+  const maintenance = source.maintenance as unknown as {
+    scheduleFlush: () => void;
+    flushError: unknown;
+  };
+  maintenance.scheduleFlush = () => flushes++;
+  const { maxFrozenMemtables, writeBufferSize } = source.options;
+  source.frozenBytes = 2 * maxFrozenMemtables * writeBufferSize - 1;
+  assertEquals(backpressure.refusal(), undefined);
+  source.frozenBytes++;
+  assertEquals(backpressure.refusal()?.code, "BUSY");
+  maintenance.flushError = new Error("made by the test");
+  const refusal = backpressure.refusal();
+  assertEquals([refusal?.code, refusal?.cause], ["IO", maintenance.flushError]);
+  assertEquals([flushes, backpressure.refused], [2, 2]);
+});
+
+test("a write that waits for a flush is acknowledged as its log says, though the flush fails", async () => {
+  const [source, backpressure] = start(0);
+  for (let i = 0; i <= source.options.maxFrozenMemtables; i++) {
+    source.frozen.push({});
+  }
+  const maintenance = source.maintenance as unknown as {
+    frozenAtMost: (most: number) => Promise<void>;
+  };
+  const asked: number[] = [];
+  maintenance.frozenAtMost = (most) => {
+    asked.push(most);
+    return Promise.reject(new Error("made by the test"));
+  };
+  backpressure.update();
+  await backpressure.delay(Promise.resolve(), 1);
+  assertEquals(asked, [source.options.maxFrozenMemtables]);
+  assertEquals(backpressure.count, 1);
 });

@@ -340,3 +340,37 @@ test("a writer that is woken by microtasks only waits for the event loop now and
   assert(isLoopAlive, "the timer never ran");
   assert(bench.sequence - BEFORE > 1000, "the loop had turns too often");
 });
+
+test("flush() behind a failure rejects, and asks the disk for nothing", async () => {
+  const bench = new Bench();
+  bench.queue.fail(new Error("made by the test"));
+  const error = await assertRejects(() => bench.queue.flush(), VarveError);
+  assertEquals(error.code, "READ_ONLY");
+  assertEquals([bench.files.counts.write, bench.files.counts.sync], [0, 0]);
+});
+
+test("finishLog() does not sync a log whose last write failed", async () => {
+  const bench = new Bench();
+  const rejected = assertRejects(() => bench.write("a", "sync"), VarveError);
+  bench.files.onOperation = (operation) => {
+    if (operation === "write") throw new Error("made by the test");
+  };
+  bench.queue.finishLog();
+  assertEquals([bench.files.counts.sync, bench.queue.syncs], [0, 0]);
+  assert(bench.health.failure !== undefined);
+  await rejected;
+});
+
+test("idle() waits for the writes of those who are woken meanwhile, too", async () => {
+  const bench = new Bench();
+  const first = bench.write("a", "sync");
+  const again = first.then(() => bench.write("b", "sync"));
+  await bench.turn();
+  let isIdle = false;
+  const idle = bench.queue.idle().then(() => isIdle = true);
+  await bench.endSync();
+  assertEquals([isIdle, bench.syncsUnderWay], [false, 1]);
+  await bench.endSync();
+  await Promise.all([again, idle]);
+  assertEquals(bench.events.filter((e) => e !== "after sync"), ["a", "b"]);
+});
