@@ -6,7 +6,7 @@
  */
 import { BlockCache } from "../../lib/cache/block_cache.ts";
 import { TableBlocks } from "../../lib/cache/layout.ts";
-import { hashKey, keyHash } from "../../lib/encoding/hash.ts";
+import { fingerprintOf, hashKey, keyHash } from "../../lib/encoding/hash.ts";
 import { openBlock } from "../../lib/sstable/block.ts";
 import { BlockBuilder } from "../../lib/sstable/block_builder.ts";
 import { filterBuilder, mayContain } from "../../lib/sstable/filter.ts";
@@ -25,12 +25,19 @@ const BLOCK_BYTES = 4096;
 const BITS_PER_KEY = 10;
 const CACHED_BLOCKS = 1000;
 
+/** The key's fingerprint, hashing included. */
+function fingerprint(key: Uint8Array): number {
+  hashKey(key, 0, key.length);
+  return fingerprintOf(keyHash.bits);
+}
+
 /** A block of as many of the first entries as fit; how many they are. */
 function makeBlock(bytes: number): { bytes: Uint8Array; count: number } {
-  const builder = new BlockBuilder();
+  const builder = new BlockBuilder(true);
   for (let i = 0; builder.size < bytes; i++) {
     const key = keys[i] ?? value;
-    builder.add(key, 0, key.length, 0, i + 1, value, 0, value.length);
+    const end = value.length;
+    builder.add(key, 0, key.length, 0, i + 1, value, 0, end, fingerprint(key));
   }
   const { count } = builder;
   const into = new Uint8Array(builder.size);
@@ -55,6 +62,13 @@ function defineBlock(): void {
     bench(
       `seek in a block of ${size}`,
       () => find(keys[anyOf(count)] ?? value),
+    );
+    const lookUp = (key: Uint8Array) =>
+      block.lookUp(key, key.length, fingerprint(key));
+    expect(lookUp(keys[7] ?? value) === 7, "a key by its fingerprint");
+    bench(
+      `look up in a block of ${size}, with the hash`,
+      () => lookUp(keys[anyOf(count)] ?? value),
     );
   }
   bench("build a block of 4096", () => makeBlock(BLOCK_BYTES).count);

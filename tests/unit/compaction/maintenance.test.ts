@@ -582,7 +582,7 @@ test("what a worker that died had written is removed, and its task is done under
       isReplaced: true,
       reason: "another reason",
     });
-    await tree.maintenance.close();
+    await tree.maintenance.close(false);
   }
 });
 
@@ -607,7 +607,7 @@ test("a probe whose worker died is asked again as it was: it writes nothing", as
   const result = { tables: [], gains: false };
   second.say({ type: "done", id: second.runs[0], result, seconds: 1 });
   assertEquals(await major, false);
-  await tree.maintenance.close();
+  await tree.maintenance.close(false);
 });
 
 test("work goes on inline where workers die, and stats can say so", async () => {
@@ -669,7 +669,7 @@ test("relief() does not wait for compactions that will not come", async () => {
   await tree.maintenance.relief();
   assertEquals(tree.maintenance.compactions.runs, 0);
   const closed = new FakeTree({ background: "inline" });
-  await closed.maintenance.close();
+  await closed.maintenance.close(false);
   await closed.maintenance.relief();
 });
 
