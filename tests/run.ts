@@ -12,8 +12,9 @@
  *
  * Every file runs once with the engine's own defaults. With two combinations,
  * the tests of the engine run once more with the opposite of the defaults: the
- * other place where compactions run, and the other strategy. With all, they
- * run with each. See `tests/open.ts`.
+ * other place where compactions run, and the other strategy; those of crashes,
+ * which take longest, only on the first runtime. With all, they run with each,
+ * everywhere. See `tests/open.ts`.
  *
  * The last line is `N passed, N failed`, and
  * the exit code is 0 only if nothing failed and every runtime passed a test.
@@ -47,6 +48,8 @@ const JOBS_MAX = 4;
 const OUTPUT_GRACE_MS = 2_000;
 /** Files whose tests run in several combinations of options. */
 const COMBINED = /^tests\/(?:engine|crash)\//;
+/** Those of them that take longest. */
+const LONG = /^tests\/crash\//;
 
 /** Where compactions run, and by which strategy. */
 type Combination = Pick<ResolvedCompaction, "background" | "strategy">;
@@ -63,6 +66,8 @@ interface Plan {
   readonly filters: string[];
   /** Those besides the engine's defaults. */
   readonly combinations: readonly Combination[];
+  /** Whether long tests run in those on every runtime. */
+  readonly isExhaustive: boolean;
   readonly dir: string;
   readonly jobs: number;
   readonly fileLimitMs: number;
@@ -94,11 +99,13 @@ function readArguments(args: string[]): Plan {
     }
   }
   const runtimes = RUNTIMES.filter((name) => words.includes(name));
+  const extent = named.get("combinations") ?? "one";
   const cores = navigator.hardwareConcurrency;
   return {
     runtimes: runtimes.length > 0 ? runtimes : [...RUNTIMES],
     filters: words.filter((word) => !RUNTIMES.some((name) => name === word)),
-    combinations: combinationsFor(named.get("combinations") ?? "one"),
+    combinations: combinationsFor(extent),
+    isExhaustive: extent === "all",
     dir: named.get("dir") ?? "tests",
     jobs: Number(named.get("jobs") ?? Math.min(cores, JOBS_MAX)),
     fileLimitMs: Number(named.get("file-limit") ?? FILE_LIMIT_SECONDS) * 1000,
@@ -128,10 +135,12 @@ function combinationsFor(extent: string): readonly Combination[] {
 /** Every file with the engine's defaults, then some in other combinations. */
 function listJobs(runtimes: Runtime[], files: string[], plan: Plan): Job[] {
   const combined = files.filter((file) => COMBINED.test(file));
-  return runtimes.flatMap((runtime) => [
+  const short = combined.filter((file) => !LONG.test(file));
+  return runtimes.flatMap((runtime, i) => [
     ...files.map((file) => ({ runtime, file })),
     ...plan.combinations.flatMap((combination) =>
-      combined.map((file) => ({ runtime, file, combination }))
+      (i === 0 || plan.isExhaustive ? combined : short)
+        .map((file) => ({ runtime, file, combination }))
     ),
   ]);
 }
