@@ -1,0 +1,372 @@
+/**
+ * What could have happened: at moments of a run its disk is forked, and the
+ * fork comes to harm, is opened, checked and thrown away. The run goes on as
+ * if nothing had been.
+ *
+ * - A crash state: the power fails, or the process dies, before a change of
+ *   the disk; perhaps again and again during recovery.
+ * - A flipped bit: of a file of a database that was closed. What is read must
+ *   be right, or `CORRUPTION`.
+ *
+ * @module
+ */
+import { type Db, type Options, VarveError } from "../../mod.ts";
+import { openWith } from "../open.ts";
+import type { Disk, DiskOperation } from "./disk.ts";
+import type { Crash, Ledger, Window } from "./ledger.ts";
+import { Model, rowOf, toBytes } from "./model.ts";
+import { randomOptions } from "./options.ts";
+import {
+  checkEverything,
+  checkLetGo,
+  checkRow,
+  checkValue,
+  must,
+  orphansOf,
+  PATH,
+  someKeys,
+  stateOf,
+  Violation,
+} from "./oracles.ts";
+import { SimulatedProcess } from "./process.ts";
+import { SeededDice } from "./random.ts";
+import { describeError, type Run } from "./run.ts";
+import { Scheduler } from "./scheduler.ts";
+import { Trace } from "./trace.ts";
+
+/** How much is tried. */
+export interface ProbePlan {
+  /** The share of the disk's changes before which a crash is tried, 0 to 1. */
+  readonly crashes: number;
+  /** How many bits are flipped after each closing. */
+  readonly flips: number;
+}
+
+/** What was tried. */
+export interface ProbeCounts {
+  crashStates: number;
+  /** Those in which a recovery crashed, too. */
+  doubleCrashes: number;
+  flips: number;
+  /** Flips that something was said of. */
+  flipsNoticed: number;
+}
+
+interface Probe {
+  readonly name: string;
+  readonly disk: Disk;
+  readonly options: Options;
+  readonly ledger: Ledger;
+  readonly crash: Crash | undefined;
+  readonly window: Window;
+}
+
+/** Changes of the disk within which a crash during recovery comes. */
+const RECOVERY_CHANGES = 30;
+
+/** See the head of this file. */
+export class Probes {
+  readonly counts: ProbeCounts = {
+    crashStates: 0,
+    doubleCrashes: 0,
+    flips: 0,
+    flipsNoticed: 0,
+  };
+  readonly #plan: ProbePlan;
+  readonly #dice: SeededDice;
+  #waiting: Probe[] = [];
+  #taken = 0;
+
+  constructor(seed: number, plan: ProbePlan) {
+    this.#plan = plan;
+    this.#dice = new SeededDice(seed).stream("probes");
+  }
+
+  /** Before a change of the disk. */
+  onMutation(run: Run, { kind, path, index }: DiskOperation): void {
+    const dice = this.#dice;
+    if (!dice.chance(this.#plan.crashes)) return;
+    const crash = dice.chance(0.85) ? "power loss" : "process death";
+    this.#waiting.push({
+      name: `${crash} before operation ${index}, ${kind} ${path}`,
+      disk: run.disk.fork(),
+      options: run.options,
+      ledger: run.ledger.copy(),
+      crash,
+      window: run.window(crash),
+    });
+  }
+
+  /** After the database was closed. */
+  onClosed(run: Run): void {
+    const { last } = run.ledger;
+    for (let i = 0; i < this.#plan.flips; i++) {
+      this.#waiting.push({
+        name: "a flipped bit",
+        disk: run.disk.fork(),
+        options: run.options,
+        ledger: run.ledger.copy(),
+        crash: undefined,
+        window: { first: last, last },
+      });
+    }
+  }
+
+  /** Tries what is waiting. */
+  onQuiet(run: Run): Promise<void> | undefined {
+    return this.#waiting.length === 0 ? undefined : this.#tryAll(run);
+  }
+
+  async #tryAll(run: Run): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const probe of waiting) {
+      const dice = this.#dice.stream("probe", this.#taken++);
+      const attempt = new Attempt(probe, dice, run, this.counts);
+      await attempt.run();
+      run.trace.text(attempt.trace.hash);
+    }
+  }
+}
+
+/** One fork, from its harm to its end. */
+class Attempt {
+  readonly trace: Trace;
+  readonly #probe: Probe;
+  readonly #dice: SeededDice;
+  readonly #counts: ProbeCounts;
+  readonly #scheduler: Scheduler;
+  #process: SimulatedProcess;
+  #window: Window;
+  #history: string[] = [];
+  /** Changes until the process ends. */
+  #left = Infinity;
+
+  constructor(probe: Probe, dice: SeededDice, run: Run, counts: ProbeCounts) {
+    this.#probe = probe;
+    this.#dice = dice;
+    this.#counts = counts;
+    this.#window = probe.window;
+    this.trace = new Trace(
+      run.trace.isPrinted ? (line) => run.plan.print?.(`  | ${line}`) : undefined,
+    );
+    this.#scheduler = new Scheduler(dice.stream("scheduler"));
+    this.#process = this.#boot();
+    this.#note(probe.name);
+  }
+
+  async run(): Promise<void> {
+    try {
+      if (this.#probe.crash === undefined) await this.#flip();
+      else await this.#crash(this.#probe.crash);
+    } catch (error) {
+      throw new Violation(
+        `${this.#history.join("; ")}: ${describeError(error)}`,
+      );
+    }
+  }
+
+  #note(line: string): void {
+    this.#history.push(line);
+    this.trace.line(line);
+  }
+
+  #boot(): SimulatedProcess {
+    this.#process = new SimulatedProcess({
+      disk: this.#probe.disk,
+      scheduler: this.#scheduler,
+      dice: this.#dice.stream("process", this.#history.length),
+      trace: this.trace,
+      hooks: {
+        before: ({ mutates }) => {
+          if (mutates && this.#left-- <= 0) this.#probe.disk.killProcess();
+          return undefined;
+        },
+      },
+    });
+    this.#scheduler.dropDead();
+    return this.#process;
+  }
+
+  /** What `promise` comes to, in simulated time. */
+  #wait<T>(promise: Promise<T>): Promise<T> {
+    return this.#scheduler.runUntil(promise);
+  }
+
+  // Crashes.
+
+  async #crash(crash: Crash): Promise<void> {
+    const dice = this.#dice;
+    this.#counts.crashStates++;
+    if (crash === "power loss") this.#losePower();
+    else this.#probe.disk.killProcess();
+    if (dice.chance(0.4)) this.#counts.doubleCrashes++;
+    else return await this.#recover();
+    do await this.#crashAgain(); while (dice.chance(0.4));
+    await this.#recover();
+  }
+
+  #losePower(): void {
+    const mode = this.#dice.pick(["any", "any", "lose-all", "keep-all"] as const);
+    this.#note(mode);
+    this.#probe.disk.powerLoss(this.#dice, mode);
+  }
+
+  /** Opens, and crashes meanwhile or soon after. */
+  async #crashAgain(): Promise<void> {
+    const dice = this.#dice;
+    this.#left = dice.below(RECOVERY_CHANGES);
+    this.#note(`again after ${this.#left} changes`);
+    const { runtime } = this.#boot();
+    const opening = openWith(runtime, PATH, this.#probe.options);
+    const opened = this.#wait(opening);
+    try {
+      const db = await opened;
+      // What an opening has shown stays, so let somebody look now and then.
+      if (dice.chance(0.5)) this.#look(db);
+    } catch (error) {
+      if (!this.#process.isDead) throw error;
+    }
+    this.#left = Infinity;
+    if (dice.chance(0.7)) {
+      this.#losePower();
+      this.#lowerWindow();
+    } else this.#probe.disk.killProcess();
+  }
+
+  /** The power is gone as well: what was only written counts no more, unless an opening has shown it. */
+  #lowerWindow(): void {
+    if (this.#hasShown || this.#probe.crash === "power loss") return;
+    const { durable } = this.#probe.ledger;
+    this.#window = { ...this.#window, first: durable };
+  }
+
+  #hasShown = false;
+
+  /** Reads which state it is; from now on it is that one. */
+  #look(db: Db): void {
+    const { ledger } = this.#probe;
+    const { lastSequence } = db.stats();
+    const state = stateOf(db, ledger, this.#window, lastSequence);
+    this.#window = { first: state, last: state };
+    this.#hasShown = true;
+    this.#note(`state ${state}`);
+  }
+
+  async #recover(): Promise<void> {
+    const dice = this.#dice;
+    const options = dice.chance(0.3) ? randomOptions(dice) : this.#probe.options;
+    let db = await this.#open(options);
+    if (dice.chance(0.25)) {
+      this.#note("lost again, right behind opening");
+      this.#probe.disk.powerLoss(dice, "lose-all");
+      db = await this.#open(options);
+    }
+    const model = this.#probe.ledger.modelAt(this.#window.first);
+    checkEverything(db, model);
+    if (dice.chance(0.3)) await this.#goOn(db, model);
+    if (dice.chance(0.3)) await this.#close(db);
+    else this.#probe.disk.killProcess();
+  }
+
+  async #open(options: Options): Promise<Db> {
+    for (let attempt = 0;; attempt++) {
+      const { runtime, files } = this.#boot();
+      const db = await this.#wait(openWith(runtime, PATH, options));
+      this.#look(db);
+      const orphans = orphansOf(files, db.stats());
+      if (orphans.length === 0) return db;
+      // Behind a manifest whose end was torn, an opening removes nothing.
+      must(attempt === 0, () => `not removed: ${orphans.join(" ")}`);
+      await this.#close(db);
+    }
+  }
+
+  async #close(db: Db): Promise<void> {
+    await this.#wait(db.close());
+    checkLetGo(this.#process.files);
+  }
+
+  /** The database can be used on. */
+  async #goOn(db: Db, model: Model): Promise<void> {
+    this.#note("going on");
+    const dice = this.#dice;
+    const key = someKeys(model, dice, 1)[0] ?? "";
+    const writes = [
+      db.put("new", "value"),
+      db.delete(toBytes(key)),
+      db.deleteRange("k2", "k3"),
+    ];
+    model.apply({ type: "put", row: rowOf("new", toBytes("value")) });
+    model.apply({ type: "delete", key });
+    model.apply({ type: "deleteRange", start: "k2", end: "k3" });
+    await this.#wait(Promise.all(writes));
+    checkEverything(db, model);
+    await this.#wait(db.majorCompact());
+    checkEverything(db, model);
+  }
+
+  // Flips.
+
+  async #flip(): Promise<void> {
+    const { disk, ledger, options } = this.#probe;
+    const dice = this.#dice;
+    const files = disk.list().filter(({ length }) => length > 0);
+    const { path, length } = dice.pick(files);
+    const bit = dice.below(length * 8);
+    disk.flipBit(path, bit);
+    this.#note(`bit ${bit} of ${path}`);
+    this.#counts.flips++;
+    const { runtime, files: booted } = this.#boot();
+    let db: Db;
+    try {
+      db = await this.#wait(openWith(runtime, PATH, options));
+    } catch (error) {
+      this.#noticed(error);
+      return checkLetGo(booted);
+    }
+    const read = this.#readDamaged(db, ledger.model);
+    if (dice.chance(0.5)) {
+      await this.#wait(db.majorCompact()).catch((error) =>
+        this.#noticed(error)
+      );
+      this.#readDamaged(db, ledger.model);
+    }
+    if (read) this.#counts.flipsNoticed++;
+    await this.#close(db);
+  }
+
+  #noticed(error: unknown): void {
+    const isTold = error instanceof VarveError && error.code === "CORRUPTION";
+    if (!isTold) throw error;
+    this.#note("CORRUPTION");
+  }
+
+  /** Reads everything, which is right or `CORRUPTION`; returns whether it was said. */
+  #readDamaged(db: Db, model: Model): boolean {
+    let isNoticed = false;
+    const attempt = (read: () => void) => {
+      try {
+        read();
+      } catch (error) {
+        this.#noticed(error);
+        isNoticed = true;
+      }
+    };
+    for (const { key } of model.all) {
+      attempt(() => checkValue(key, db.get(toBytes(key)), model));
+    }
+    for (const reverse of [false, true]) {
+      const rows = model.rows({}, reverse, Infinity);
+      attempt(() => {
+        let at = 0;
+        for (const [key, value] of db.scan({ reverse })) {
+          checkRow(rows[at++], key, value);
+        }
+        must(at === rows.length, () => "a scan ended early");
+      });
+    }
+    return isNoticed;
+  }
+}
+
