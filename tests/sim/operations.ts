@@ -402,8 +402,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: "read",
     weight: 12,
-    perform: (run, dice) =>
-      readSome(run, run.life.db, run.ledger.model, dice),
+    perform: (run, dice) => readSome(run, run.life.db, run.ledger.model, dice),
   },
   {
     name: "scan",

@@ -6,7 +6,7 @@
 import { type Db, type Snapshot, type Stats, VarveError } from "../../mod.ts";
 import { kindOf } from "../engine/support/files.ts";
 import type { ReadonlyDb } from "../../lib/readonly_db.ts";
-import type { BootedFiles } from "./disk.ts";
+import type { BootedFiles, Disk } from "./disk.ts";
 import type { Ledger, Window } from "./ledger.ts";
 import type { Life } from "./life.ts";
 import {
@@ -87,7 +87,9 @@ export function checkValue(
   must(
     areEqual(found, expected),
     () =>
-      `${JSON.stringify(key)} gave ${show(found)} in place of ${show(expected)}`,
+      `${JSON.stringify(key)} gave ${show(found)} in place of ${
+        show(expected)
+      }`,
   );
 }
 
@@ -190,8 +192,9 @@ export function someKeys(model: Model, dice: Dice, count: number): string[] {
 }
 
 /** Files that no version names; none may be there right after opening. */
-export function orphansOf(files: BootedFiles, stats: Stats): string[] {
-  const names = files.list(PATH);
+export function orphansOf(disk: Disk, stats: Stats): string[] {
+  const names = disk.list().filter(({ path }) => path.startsWith(`${PATH}/`))
+    .map(({ path }) => path.slice(PATH.length + 1));
   const orphans: string[] = [];
   const count = (kind: ReturnType<typeof kindOf>, most: number) => {
     const found = names.filter((name) => kindOf(name) === kind).sort();
@@ -235,5 +238,8 @@ export function checkLetGo(files: BootedFiles): void {
     files.openHandles.length === 0,
     () => `left open: ${files.openHandles.join(" ")}`,
   );
-  must(files.locks.length === 0, () => `still locked: ${files.locks.join(" ")}`);
+  must(
+    files.locks.length === 0,
+    () => `still locked: ${files.locks.join(" ")}`,
+  );
 }

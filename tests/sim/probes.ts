@@ -14,7 +14,7 @@ import { type Db, type Options, VarveError } from "../../mod.ts";
 import { openWith } from "../open.ts";
 import type { Disk, DiskOperation } from "./disk.ts";
 import type { Crash, Ledger, Window } from "./ledger.ts";
-import { Model, rowOf, toBytes } from "./model.ts";
+import { type Model, rowOf, toBytes } from "./model.ts";
 import { randomOptions } from "./options.ts";
 import {
   checkEverything,
@@ -148,7 +148,9 @@ class Attempt {
     this.#counts = counts;
     this.#window = probe.window;
     this.trace = new Trace(
-      run.trace.isPrinted ? (line) => run.plan.print?.(`  | ${line}`) : undefined,
+      run.trace.isPrinted
+        ? (line) => run.plan.print?.(`  | ${line}`)
+        : undefined,
     );
     this.#scheduler = new Scheduler(dice.stream("scheduler"));
     this.#process = this.#boot();
@@ -207,7 +209,9 @@ class Attempt {
   }
 
   #losePower(): void {
-    const mode = this.#dice.pick(["any", "any", "lose-all", "keep-all"] as const);
+    const mode = this.#dice.pick(
+      ["any", "any", "lose-all", "keep-all"] as const,
+    );
     this.#note(mode);
     this.#probe.disk.powerLoss(this.#dice, mode);
   }
@@ -255,7 +259,9 @@ class Attempt {
 
   async #recover(): Promise<void> {
     const dice = this.#dice;
-    const options = dice.chance(0.3) ? randomOptions(dice) : this.#probe.options;
+    const options = dice.chance(0.3)
+      ? randomOptions(dice)
+      : this.#probe.options;
     let db = await this.#open(options);
     if (dice.chance(0.25)) {
       this.#note("lost again, right behind opening");
@@ -271,10 +277,10 @@ class Attempt {
 
   async #open(options: Options): Promise<Db> {
     for (let attempt = 0;; attempt++) {
-      const { runtime, files } = this.#boot();
+      const { runtime } = this.#boot();
       const db = await this.#wait(openWith(runtime, PATH, options));
       this.#look(db);
-      const orphans = orphansOf(files, db.stats());
+      const orphans = orphansOf(this.#probe.disk, db.stats());
       if (orphans.length === 0) return db;
       // Behind a manifest whose end was torn, an opening removes nothing.
       must(attempt === 0, () => `not removed: ${orphans.join(" ")}`);
@@ -309,7 +315,7 @@ class Attempt {
   // Flips.
 
   async #flip(): Promise<void> {
-    const { disk, ledger, options } = this.#probe;
+    const { disk } = this.#probe;
     const dice = this.#dice;
     const files = disk.list().filter(({ length }) => length > 0);
     const { path, length } = dice.pick(files);
@@ -317,23 +323,31 @@ class Attempt {
     disk.flipBit(path, bit);
     this.#note(`bit ${bit} of ${path}`);
     this.#counts.flips++;
+    if (await this.#isNoticed()) this.#counts.flipsNoticed++;
+  }
+
+  /** Opens and reads what is damaged; returns whether `CORRUPTION` was said. */
+  async #isNoticed(): Promise<boolean> {
+    const { ledger, options } = this.#probe;
+    const dice = this.#dice;
     const { runtime, files: booted } = this.#boot();
     let db: Db;
     try {
       db = await this.#wait(openWith(runtime, PATH, options));
     } catch (error) {
       this.#noticed(error);
-      return checkLetGo(booted);
+      checkLetGo(booted);
+      return true;
     }
-    const read = this.#readDamaged(db, ledger.model);
+    const isNoticed = this.#readDamaged(db, ledger.model);
     if (dice.chance(0.5)) {
       await this.#wait(db.majorCompact()).catch((error) =>
         this.#noticed(error)
       );
       this.#readDamaged(db, ledger.model);
     }
-    if (read) this.#counts.flipsNoticed++;
     await this.#close(db);
+    return isNoticed;
   }
 
   #noticed(error: unknown): void {
@@ -369,4 +383,3 @@ class Attempt {
     return isNoticed;
   }
 }
-

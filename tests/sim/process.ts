@@ -100,7 +100,9 @@ export class SimulatedProcess implements Owner {
     trace.number(hashOf(path));
     trace.number(position);
     trace.number(length);
-    trace.detail(() => `${operation.index} ${kind} ${path} ${position}+${length}`);
+    trace.detail(() =>
+      `${operation.index} ${kind} ${path} ${position}+${length}`
+    );
     return hooks?.before?.(operation);
   }
 

@@ -307,7 +307,9 @@ export class Run {
     if (kind !== "log" && kind !== "manifest") return;
     const since = this.#poisoned.get(kind);
     if (since === undefined || this.scheduler.steps <= since) return;
-    this.violate(`a ${operation.kind} of ${operation.path} after one had failed`);
+    this.violate(
+      `a ${operation.kind} of ${operation.path} after one had failed`,
+    );
   }
 
   #workerEnds(moment: WorkerMoment): boolean {
@@ -357,8 +359,9 @@ export class Run {
         `${stats.tableCount} tables; ${describeOptions(this.options)}`,
     );
     this.ledger.shown(state);
-    const orphans = orphansOf(process.files, stats);
-    const mayHaveOrphans = this.#lastEnds.size > 0 || this.faults.hits.length > 0;
+    const orphans = orphansOf(this.disk, stats);
+    const mayHaveOrphans = this.#lastEnds.size > 0 ||
+      this.faults.hits.length > 0;
     this.#lastEnds.clear();
     const keys = someKeys(this.ledger.model, dice, 6);
     this.#readOnceMore(() => checkGets(db, this.ledger.model, keys));
@@ -531,7 +534,13 @@ export class Run {
     const { life, ledger } = this;
     const before = life.sequence;
     const expected = before + changes.length;
-    this.trace.detail(() => `write ${ledger.last + 1} ${expected} ${JSON.stringify(changes.map((c) => c.type === "put" ? ["put", c.row.key, c.row.value.length] : c))}`);
+    this.trace.detail(() =>
+      `write ${ledger.last + 1} ${expected} ${
+        JSON.stringify(changes.map((c) =>
+          c.type === "put" ? ["put", c.row.key, c.row.value.length] : c
+        ))
+      }`
+    );
     if (changes.length > 0) ledger.add(changes, expected);
     const state = ledger.last;
     const promise = call(life.db);
@@ -547,7 +556,10 @@ export class Run {
       if (changes.length > 0) ledger.goBack(state - 1);
     } else if (changes.length > 0) this.#checkMayAccept();
     return this.#acknowledged(promise, life, () => {
-      must(isAccepted, () => "a write was acknowledged that was never accepted");
+      must(
+        isAccepted,
+        () => "a write was acknowledged that was never accepted",
+      );
       this.trace.number(state);
       if (changes.length === 0 || this.#life !== life) return;
       ledger.acknowledged(state, durability);

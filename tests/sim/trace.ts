@@ -29,7 +29,7 @@ export class Trace {
   number(value: number): void {
     this.#high = Math.imul(this.#high ^ (value | 0), 0x01000193);
     this.#low = Math.imul(this.#low ^ (this.#high >>> 15), 0x85ebca6b) +
-      Math.floor(value / 2 ** 32) | 0;
+        Math.floor(value / 2 ** 32) | 0;
   }
 
   /** Takes a text in. */

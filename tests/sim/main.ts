@@ -1,0 +1,212 @@
+/**
+ * Runs simulations: `deno task sim --seeds 300`.
+ *
+ * ```
+ * --seeds N         how many seeds; 100
+ * --from S          the first of them; 1
+ * --minutes M       no seed is begun later than that
+ * --mode MODE       run (the default), sweep or errors; see modes.ts
+ * --operations N    operations of each run; see modes.ts
+ * --skip 3-7,12     operations that are left out
+ * --injection I,C,X of mode errors: operation I of the disk fails in its way
+ *                   C, X is "once" or "ever"
+ * --runtime NAME    deno, bun or node, in the place of this one
+ * --trace           prints everything that happens
+ * --hashes          prints the hash of each seed's trace
+ * ```
+ *
+ * The same seed is the same run, on every runtime. The last line is
+ * `N passed, N failed`.
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import {
+  addCounts,
+  type Failure,
+  type Injection,
+  type Mode,
+  noteUnhandled,
+  OPERATIONS_OF,
+  perform,
+  type Task,
+} from "./modes.ts";
+import { shrink } from "./shrink.ts";
+
+/** Seconds that go into making a failure shorter. */
+const SHRINK_SECONDS = 20;
+/** Seconds between two lines of progress. */
+const PROGRESS_SECONDS = 10;
+/** Failures after which there is no point in going on. */
+const FAILURES_MOST = 10;
+
+const { values: given } = parseArgs({
+  args: process.argv.slice(2),
+  options: {
+    seeds: { type: "string", default: "100" },
+    from: { type: "string", default: "1" },
+    minutes: { type: "string", default: "Infinity" },
+    mode: { type: "string", default: "run" },
+    operations: { type: "string" },
+    skip: { type: "string", default: "" },
+    injection: { type: "string" },
+    runtime: { type: "string" },
+    trace: { type: "boolean", default: false },
+    hashes: { type: "boolean", default: false },
+  },
+});
+
+function refuse(what: string): never {
+  console.error(what);
+  process.exit(2);
+}
+
+function numberOf(name: string, text: string): number {
+  const number = Number(text);
+  if (text === "" || Number.isNaN(number) || number < 0) {
+    refuse(`--${name} is ${text}; a number is accepted`);
+  }
+  return number;
+}
+
+function modeOf(text: string): Mode {
+  if (text === "run" || text === "sweep" || text === "errors") return text;
+  return refuse(`--mode is ${text}; run, sweep and errors are accepted`);
+}
+
+function skippedOf(text: string): Set<number> {
+  const skipped = new Set<number>();
+  for (const part of text.split(",").filter((part) => part !== "")) {
+    const [first, last = first] = part.split("-").map(Number);
+    for (let i = first; i <= last; i++) skipped.add(i);
+  }
+  return skipped;
+}
+
+/** A set of numbers as {@linkcode skippedOf} takes it. */
+function rangesOf(numbers: ReadonlySet<number>): string {
+  const parts: string[] = [];
+  let first: number | undefined;
+  const sorted = [...numbers].sort((a, b) => a - b);
+  sorted.forEach((number, i) => {
+    first ??= number;
+    if (sorted[i + 1] === number + 1) return;
+    parts.push(first === number ? `${number}` : `${first}-${number}`);
+    first = undefined;
+  });
+  return parts.join(",");
+}
+
+function injectionOf(text: string | undefined): Injection | undefined {
+  if (text === undefined) return undefined;
+  const [index, choice, lasting] = text.split(",");
+  return {
+    index: numberOf("injection", index),
+    choice: numberOf("injection", choice),
+    forEver: lasting === "ever",
+  };
+}
+
+/** The command that repeats a task. */
+function commandOf({ mode, seed, operations, skipped, injection }: Task) {
+  const parts = [
+    "deno task sim --seeds 1",
+    `--from ${seed} --mode ${mode} --operations ${operations}`,
+  ];
+  if (skipped.size > 0) parts.push(`--skip ${rangesOf(skipped)}`);
+  if (injection !== undefined) {
+    const { index, choice, forEver } = injection;
+    parts.push(`--injection ${index},${choice},${forEver ? "ever" : "once"}`);
+  }
+  return parts.join(" ");
+}
+
+function report({ task, message, lines }: Failure): void {
+  const all = Array.from({ length: task.operations }, (_, i) => i);
+  const kept = all.filter((i) => !task.skipped.has(i)).length;
+  console.log(`FAILED seed ${task.seed}: ${message}`);
+  console.log(`  after these (${kept} operations in all):`);
+  for (const line of lines) console.log(`    ${line.slice(0, 160)}`);
+  console.log(`  again: ${commandOf(task)}`);
+}
+
+/** Hands everything to another runtime. */
+async function runOn(name: string): Promise<never> {
+  const { findRuntime, RUNTIMES } = await import("../tools/runtimes.ts");
+  const known = RUNTIMES.find((runtime) => runtime === name) ??
+    refuse(`--runtime is ${name}; ${RUNTIMES.join(", ")} are accepted`);
+  const { path } = await findRuntime(known);
+  const flags = known === "deno" ? ["run", "--no-check", "-A"] : [];
+  const args = process.argv.slice(2);
+  args.splice(args.indexOf("--runtime"), 2);
+  const { status } = spawnSync(
+    path,
+    [...flags, fileURLToPath(import.meta.url), ...args],
+    { stdio: "inherit" },
+  );
+  process.exit(status ?? 1);
+}
+
+async function main(): Promise<void> {
+  if (given.runtime !== undefined) await runOn(given.runtime);
+  process.on("unhandledRejection", noteUnhandled);
+  const start = Date.now();
+  const minutes = numberOf("minutes", given.minutes);
+  const isLate = () => Date.now() - start > minutes * 60_000;
+  const mode = modeOf(given.mode);
+  const first = numberOf("from", given.from);
+  const seeds = numberOf("seeds", given.seeds);
+  const injection = injectionOf(given.injection);
+  const operations = given.operations === undefined
+    ? OPERATIONS_OF[mode]
+    : numberOf("operations", given.operations);
+  const skipped = skippedOf(given.skip);
+  const sums: Record<string, number> = {};
+  let [passed, failed, told] = [0, 0, start];
+  for (let seed = first; seed < first + seeds; seed++) {
+    if (isLate() || failed >= FAILURES_MOST) break;
+    const outcome = await perform({
+      mode,
+      seed,
+      operations,
+      skipped,
+      ...injection === undefined ? {} : { injection },
+      ...given.trace ? { print: console.log } : {},
+    });
+    addCounts(sums, outcome.counts);
+    if (given.hashes) console.log(`seed ${seed}: ${outcome.hash}`);
+    if (outcome.failure === undefined) passed++;
+    else {
+      failed++;
+      await reportShrunk(outcome.failure);
+    }
+    if (Date.now() - told > PROGRESS_SECONDS * 1000) {
+      told = Date.now();
+      const seconds = Math.round((told - start) / 1000);
+      console.log(
+        `${seconds} s: ${passed + failed} seeds, ` +
+          `${sums.crashStates ?? 0} crash states, ${failed} failures`,
+      );
+    }
+  }
+  const counted = Object.entries(sums).map(([name, count]) =>
+    `${name} ${count}`
+  );
+  const seconds = ((Date.now() - start) / 1000).toFixed(1);
+  console.log(`${mode}, from seed ${first}, ${seconds} seconds`);
+  console.log(counted.join(", "));
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exit(failed === 0 && passed > 0 ? 0 : 1);
+}
+
+async function reportShrunk(failure: Failure): Promise<void> {
+  if (given.trace) return report(failure);
+  console.log(`seed ${failure.task.seed} failed; looking for a shorter way`);
+  const end = Date.now() + SHRINK_SECONDS * 1000;
+  report(await shrink(failure, () => Date.now() > end));
+}
+
+await main();

@@ -1,0 +1,90 @@
+/**
+ * A few seeds of each mode, and that a seed is the same run on every runtime,
+ * byte for byte. More seeds: `deno task sim`.
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { assertEquals, assertGreater } from "../assert.ts";
+import { LONG } from "../engine/support/configs.ts";
+import { type Mode, type Outcome, perform } from "./modes.ts";
+
+const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
+const SEEDS = 3;
+const OPERATIONS = 400;
+
+function performSeed(
+  mode: Mode,
+  seed: number,
+  operations: number,
+): Promise<Outcome> {
+  return perform({ mode, seed, operations, skipped: new Set() });
+}
+
+const THIS = "Deno" in globalThis
+  ? "deno"
+  : "Bun" in globalThis
+  ? "bun"
+  : "node";
+
+/** The executable of a runtime; this one's is known without the runner. */
+function pathOf(runtime: string): string | undefined {
+  const named = process.env[`VARVE_${runtime.toUpperCase()}`];
+  return named ?? (runtime === THIS ? process.execPath : undefined);
+}
+
+/** What a runtime prints of the seeds' traces. */
+function hashesOf(runtime: string, path: string): string[] {
+  const flags = runtime === "deno" ? ["run", "--no-check", "-A"] : [];
+  const { status, stdout, stderr } = spawnSync(path, [
+    ...flags,
+    MAIN,
+    "--hashes",
+    `--seeds=${SEEDS}`,
+    `--operations=${OPERATIONS}`,
+  ], { encoding: "utf8" });
+  assertEquals(status, 0, stdout + stderr);
+  return stdout.split("\n").slice(0, SEEDS);
+}
+
+describe("a seed is the same run", () => {
+  for (const runtime of ["deno", "bun", "node"]) {
+    const path = pathOf(runtime);
+    const reason = `the runner gave no VARVE_${runtime.toUpperCase()}`;
+    const skip = path === undefined ? reason : false;
+    if (skip) console.log(`# runs of ${runtime} are not compared: ${reason}`);
+
+    test(`on ${THIS} and in a process of ${runtime}`, {
+      ...LONG,
+      skip,
+    }, async () => {
+      const here: string[] = [];
+      for (let seed = 1; seed <= SEEDS; seed++) {
+        const { hash } = await performSeed("run", seed, OPERATIONS);
+        here.push(`seed ${seed}: ${hash}`);
+      }
+      assertEquals(hashesOf(runtime, path ?? ""), here);
+    });
+  }
+});
+
+describe("seeds pass", () => {
+  const cases: [mode: Mode, seed: number, operations: number][] = [
+    ["run", 11, 1000],
+    ["run", 12, 1000],
+    ["sweep", 13, 60],
+    ["sweep", 14, 60],
+    ["errors", 15, 6],
+  ];
+  for (const [mode, seed, operations] of cases) {
+    test(`${mode} ${seed}`, LONG, async () => {
+      const { failure, counts } = await performSeed(mode, seed, operations);
+      assertEquals(failure?.message, undefined);
+      assertGreater(counts.operations, 0);
+      if (mode === "sweep") assertGreater(counts.crashStates, 0);
+    });
+  }
+});
