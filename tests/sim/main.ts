@@ -13,6 +13,8 @@
  * --runtime NAME    deno, bun or node, in the place of this one
  * --trace           prints everything that happens
  * --hashes          prints the hash of each seed's trace
+ * --whole           reports failures as they are, not made shorter
+ * --failures N      failures after which to stop; 5
  * ```
  *
  * The same seed is the same run, on every runtime. The last line is
@@ -40,8 +42,6 @@ import { shrink } from "./shrink.ts";
 const SHRINK_SECONDS = 20;
 /** Seconds between two lines of progress. */
 const PROGRESS_SECONDS = 10;
-/** Failures after which there is no point in going on. */
-const FAILURES_MOST = 10;
 
 const { values: given } = parseArgs({
   args: process.argv.slice(2),
@@ -56,6 +56,8 @@ const { values: given } = parseArgs({
     runtime: { type: "string" },
     trace: { type: "boolean", default: false },
     hashes: { type: "boolean", default: false },
+    whole: { type: "boolean", default: false },
+    failures: { type: "string", default: "5" },
   },
 });
 
@@ -160,6 +162,7 @@ async function main(): Promise<void> {
   const first = numberOf("from", given.from);
   const seeds = numberOf("seeds", given.seeds);
   const injection = injectionOf(given.injection);
+  const failuresMost = numberOf("failures", given.failures);
   const operations = given.operations === undefined
     ? OPERATIONS_OF[mode]
     : numberOf("operations", given.operations);
@@ -167,7 +170,7 @@ async function main(): Promise<void> {
   const sums: Record<string, number> = {};
   let [passed, failed, told] = [0, 0, start];
   for (let seed = first; seed < first + seeds; seed++) {
-    if (isLate() || failed >= FAILURES_MOST) break;
+    if (isLate() || failed >= failuresMost) break;
     const outcome = await perform({
       mode,
       seed,
@@ -203,7 +206,7 @@ async function main(): Promise<void> {
 }
 
 async function reportShrunk(failure: Failure): Promise<void> {
-  if (given.trace) return report(failure);
+  if (given.trace || given.whole) return report(failure);
   console.log(`seed ${failure.task.seed} failed; looking for a shorter way`);
   const end = Date.now() + SHRINK_SECONDS * 1000;
   report(await shrink(failure, () => Date.now() > end));

@@ -21,13 +21,13 @@ export type Mode = "run" | "sweep" | "errors";
 export const OPERATIONS_OF: Record<Mode, number> = {
   run: 2000,
   sweep: 120,
-  errors: 30,
+  errors: 50,
 };
 
 /** Shares of the disk's changes before which a crash is tried. */
 const CRASHES_OF: Record<Mode, number> = { run: 0.008, sweep: 1, errors: 0 };
-/** Bits that are flipped after each closing. */
-const FLIPS_OF: Record<Mode, number> = { run: 1, sweep: 4, errors: 0 };
+/** How often files are damaged after each closing. */
+const DAMAGES_OF: Record<Mode, number> = { run: 1, sweep: 4, errors: 0 };
 
 /** A failure of one operation of the disk. */
 export interface Injection {
@@ -78,7 +78,7 @@ async function performOne(task: Task): Promise<Outcome> {
   const { mode, seed, operations, skipped, print, injection } = task;
   const probes = new Probes(seed, {
     crashes: CRASHES_OF[mode],
-    flips: FLIPS_OF[mode],
+    damages: DAMAGES_OF[mode],
   });
   const plan: RunPlan = {
     seed,

@@ -282,17 +282,21 @@ async function maintained(
 async function reopen(run: Run, dice: SeededDice): Promise<void> {
   await run.close();
   if (dice.chance(0.5)) run.options = randomOptions(dice);
+  run.options = { ...run.options, createIfMissing: dice.chance(0.5) };
   await run.open(dice);
 }
 
-async function openTwice(run: Run): Promise<void> {
+/** Nobody else gets the database while it is open. */
+async function openTwice(run: Run, dice: SeededDice): Promise<void> {
   const { runtime } = run.life.process;
+  const errorIfExists = dice.chance(0.3);
+  const options = { ...run.options, errorIfExists };
   const before = run.faults.hits.length;
   try {
-    const db = await run.live(openWith(runtime, PATH, run.options));
+    const db = await run.live(openWith(runtime, PATH, options));
     await db.close();
   } catch (error) {
-    if (codeOf(error) === "LOCKED") return;
+    if (codeOf(error) === (errorIfExists ? "EXISTS" : "LOCKED")) return;
     if (run.faults.hits.length === before) throw error;
     run.excuse(error);
     return;

@@ -5,16 +5,17 @@
  *
  * - A crash state: the power fails, or the process dies, before a change of
  *   the disk; perhaps again and again during recovery.
- * - A flipped bit: of a file of a database that was closed. What is read must
- *   be right, or `CORRUPTION`.
+ * - Damage: a bit flipped in a file of a database that was closed, or bytes of
+ *   another place where its own should be. What is read must be right, or
+ *   `CORRUPTION`.
  *
  * @module
  */
 import { type Db, type Options, VarveError } from "../../mod.ts";
 import { openWith } from "../open.ts";
-import type { Disk, DiskOperation } from "./disk.ts";
+import type { Disk, DiskOperation, ListedFile } from "./disk.ts";
 import type { Crash, Ledger, Window } from "./ledger.ts";
-import { type Model, rowOf, toBytes } from "./model.ts";
+import { areEqual, type Model, rowOf, toBytes } from "./model.ts";
 import { randomOptions } from "./options.ts";
 import {
   checkEverything,
@@ -38,8 +39,8 @@ import { Trace } from "./trace.ts";
 export interface ProbePlan {
   /** The share of the disk's changes before which a crash is tried, 0 to 1. */
   readonly crashes: number;
-  /** How many bits are flipped after each closing. */
-  readonly flips: number;
+  /** How often a file is damaged after each closing. */
+  readonly damages: number;
 }
 
 /** What was tried. */
@@ -47,9 +48,10 @@ export interface ProbeCounts {
   crashStates: number;
   /** Those in which a recovery crashed, too. */
   doubleCrashes: number;
-  flips: number;
-  /** Flips that something was said of. */
-  flipsNoticed: number;
+  flippedBits: number;
+  strayedWrites: number;
+  /** Damage that something was said of. */
+  damageNoticed: number;
 }
 
 interface Probe {
@@ -69,8 +71,9 @@ export class Probes {
   readonly counts: ProbeCounts = {
     crashStates: 0,
     doubleCrashes: 0,
-    flips: 0,
-    flipsNoticed: 0,
+    flippedBits: 0,
+    strayedWrites: 0,
+    damageNoticed: 0,
   };
   readonly #plan: ProbePlan;
   readonly #dice: SeededDice;
@@ -100,9 +103,9 @@ export class Probes {
   /** After the database was closed. */
   onClosed(run: Run): void {
     const { last } = run.ledger;
-    for (let i = 0; i < this.#plan.flips; i++) {
+    for (let i = 0; i < this.#plan.damages; i++) {
       this.#waiting.push({
-        name: "a flipped bit",
+        name: "damage",
         disk: run.disk.fork(),
         options: run.options,
         ledger: run.ledger.copy(),
@@ -159,7 +162,7 @@ class Attempt {
 
   async run(): Promise<void> {
     try {
-      if (this.#probe.crash === undefined) await this.#flip();
+      if (this.#probe.crash === undefined) await this.#damage();
       else await this.#crash(this.#probe.crash);
     } catch (error) {
       throw new Violation(
@@ -312,18 +315,48 @@ class Attempt {
     checkEverything(db, model);
   }
 
-  // Flips.
+  // Damage.
 
-  async #flip(): Promise<void> {
+  async #damage(): Promise<void> {
+    const isChanged = this.#dice.chance(0.7) ? this.#flip() : this.#stray();
+    if (!isChanged) return;
+    if (await this.#isNoticed()) this.#counts.damageNoticed++;
+  }
+
+  #anyFile(): ListedFile {
+    const files = this.#probe.disk.list().filter(({ length }) => length > 0);
+    return this.#dice.pick(files);
+  }
+
+  #flip(): boolean {
+    const { path, length } = this.#anyFile();
+    const bit = this.#dice.below(length * 8);
+    this.#probe.disk.flipBit(path, bit);
+    this.#note(`bit ${bit} of ${path}`);
+    this.#counts.flippedBits++;
+    return true;
+  }
+
+  /** Bytes of one place over those of another; returns whether that changed any. */
+  #stray(): boolean {
     const { disk } = this.#probe;
     const dice = this.#dice;
-    const files = disk.list().filter(({ length }) => length > 0);
-    const { path, length } = dice.pick(files);
-    const bit = dice.below(length * 8);
-    disk.flipBit(path, bit);
-    this.#note(`bit ${bit} of ${path}`);
-    this.#counts.flips++;
-    if (await this.#isNoticed()) this.#counts.flipsNoticed++;
+    const [from, to] = [this.#anyFile(), this.#anyFile()];
+    const [bytes, target] = [disk.readFile(from.path), disk.readFile(to.path)];
+    const start = dice.below(from.length);
+    const place = dice.below(to.length);
+    const length = 1 + dice.below(
+      Math.min(600, from.length - start, to.length - place),
+    );
+    const before = target.slice();
+    target.set(bytes.subarray(start, start + length), place);
+    if (areEqual(before, target)) return false;
+    disk.writeFile(to.path, target);
+    this.#note(
+      `${length} bytes of ${from.path} from ${start} at ${place} of ${to.path}`,
+    );
+    this.#counts.strayedWrites++;
+    return true;
   }
 
   /** Opens and reads what is damaged; returns whether `CORRUPTION` was said. */
