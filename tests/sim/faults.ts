@@ -22,6 +22,8 @@ export interface Strike {
 export interface Hit {
   readonly operation: DiskOperation;
   readonly fault: Fault;
+  /** Whether the database was being closed. */
+  readonly isAtClosing: boolean;
 }
 
 /** The kind of file that an operation is about. */
@@ -116,9 +118,9 @@ export class Faults {
   }
 
   /** What happens to an operation. */
-  strike(operation: DiskOperation): Fault | undefined {
+  strike(operation: DiskOperation, isAtClosing: boolean): Fault | undefined {
     const fault = this.#decide(operation);
-    if (fault !== undefined) this.hits.push({ operation, fault });
+    if (fault !== undefined) this.hits.push({ operation, fault, isAtClosing });
     return fault;
   }
 

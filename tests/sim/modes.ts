@@ -47,6 +47,8 @@ export interface Task {
   readonly skipped: ReadonlySet<number>;
   /** Of mode `errors`: this one only. */
   readonly injection?: Injection;
+  /** See {@linkcode RunPlan}. */
+  readonly sabotage?: RunPlan["sabotage"];
   readonly print?: (line: string) => void;
 }
 
@@ -75,7 +77,7 @@ export async function perform(task: Task): Promise<Outcome> {
 }
 
 async function performOne(task: Task): Promise<Outcome> {
-  const { mode, seed, operations, skipped, print, injection } = task;
+  const { mode, seed, operations, skipped, injection } = task;
   const probes = new Probes(seed, {
     crashes: CRASHES_OF[mode],
     damages: DAMAGES_OF[mode],
@@ -89,7 +91,8 @@ async function performOne(task: Task): Promise<Outcome> {
     onClosed: (run) => probes.onClosed(run),
     onQuiet: (run) => probes.onQuiet(run),
     faults: (faults) => injection && inject(faults, injection),
-    ...print === undefined ? {} : { print },
+    ...task.sabotage === undefined ? {} : { sabotage: task.sabotage },
+    ...task.print === undefined ? {} : { print: task.print },
   };
   return await outcomeOf(task, new Run(plan), probes);
 }

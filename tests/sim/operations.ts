@@ -26,6 +26,7 @@ import {
   checkRow,
   checkScan,
   must,
+  orphansOf,
   PATH,
   stateOf,
 } from "./oracles.ts";
@@ -320,6 +321,10 @@ async function waitForPeace(run: Run): Promise<void> {
     () => `the last error is ${lastError}`,
   );
   if (lastError !== undefined) life.hasSurfaced = true;
+  if (faults.hits.length === 0 && life.scans.length === 0) {
+    const orphans = orphansOf(run.disk, life.db.stats());
+    must(orphans.length === 0, () => `left over: ${orphans.join(" ")}`);
+  }
   must(
     openScans <= life.scans.length &&
       (life.readers.length > 0 || openSnapshots === life.snapshots.length),
@@ -383,6 +388,27 @@ export const OPERATIONS: readonly Operation[] = [
       const changes = Array.from(
         { length: dice.below(8) },
         () => randomChange(run, dice),
+      );
+      return written(
+        run,
+        dice,
+        changes,
+        (db, durability) => db.write(batchOf(changes), { durability }),
+      );
+    },
+  },
+  {
+    name: "fill",
+    weight: 0.2,
+    perform(run, dice) {
+      const first = dice.below(1000);
+      const length = dice.pick([20, 100, 300]);
+      const changes = Array.from(
+        { length: dice.pick([30, 60, 150]) },
+        (_, i): Change => {
+          const key = `f${String(first + i).padStart(4, "0")}`;
+          return { type: "put", row: rowOf(key, run.newValue(length)) };
+        },
       );
       return written(
         run,

@@ -31,7 +31,7 @@ import {
 } from "./oracles.ts";
 import { SimulatedProcess } from "./process.ts";
 import { SeededDice } from "./random.ts";
-import { describeError, type Run } from "./run.ts";
+import { describeError, type Run, type RunPlan } from "./run.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Trace } from "./trace.ts";
 
@@ -138,6 +138,7 @@ class Attempt {
   readonly #probe: Probe;
   readonly #dice: SeededDice;
   readonly #counts: ProbeCounts;
+  readonly #sabotage: RunPlan["sabotage"];
   readonly #scheduler: Scheduler;
   #process: SimulatedProcess;
   #window: Window;
@@ -149,6 +150,7 @@ class Attempt {
     this.#probe = probe;
     this.#dice = dice;
     this.#counts = counts;
+    this.#sabotage = run.plan.sabotage;
     this.#window = probe.window;
     this.trace = new Trace(
       run.trace.isPrinted
@@ -183,9 +185,11 @@ class Attempt {
       dice: this.#dice.stream("process", this.#history.length),
       trace: this.trace,
       hooks: {
-        before: ({ mutates }) => {
-          if (mutates && this.#left-- <= 0) this.#probe.disk.killProcess();
-          return undefined;
+        before: (operation) => {
+          if (operation.mutates && this.#left-- <= 0) {
+            this.#probe.disk.killProcess();
+          }
+          return this.#sabotage?.(operation);
         },
       },
     });

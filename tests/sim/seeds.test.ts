@@ -73,11 +73,11 @@ describe("a seed is the same run", () => {
 
 describe("seeds pass", () => {
   const cases: [mode: Mode, seed: number, operations: number][] = [
-    ["run", 11, 1000],
-    ["run", 12, 1000],
-    ["sweep", 13, 60],
-    ["sweep", 14, 60],
-    ["errors", 15, 6],
+    ["run", 11, 600],
+    ["run", 12, 600],
+    ["sweep", 13, 40],
+    ["sweep", 14, 40],
+    ["errors", 15, 4],
   ];
   for (const [mode, seed, operations] of cases) {
     test(`${mode} ${seed}`, LONG, async () => {
