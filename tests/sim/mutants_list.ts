@@ -28,7 +28,7 @@ const SYNCS: Record<string, Change> = {
   "sync-log-header": "remove",
   "sync-log": "remove",
   "sync-log-end": "remove",
-  "sync-group": "remove",
+  "sync-group": ["this.log.sync()", "undefined"],
   "sync-before-seal": "remove",
   "sync-rewritten-log": "remove",
   "sync-directory-of-log": "remove",

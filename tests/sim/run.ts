@@ -142,6 +142,11 @@ export class Run {
     plan.faults?.(this.faults);
   }
 
+  /** Whether a database is open. */
+  get isOpen(): boolean {
+    return this.#life !== undefined;
+  }
+
   /** The open database. */
   get life(): Life {
     if (this.#life === undefined) throw new Error("no database is open");
@@ -161,7 +166,11 @@ export class Run {
 
   async #drive(): Promise<void> {
     const weights = operationWeights(this.dice.stream("weights"), this.plan);
-    await this.#surviving(() => this.open(this.dice.stream("first opening")));
+    const first = this.dice.stream("first opening");
+    if (!this.plan.isCalm && first.chance(0.3)) {
+      this.armCrash("process death", first.below(8));
+    }
+    await this.#surviving(() => this.open(first));
     for (let i = 0; i < this.plan.operations; i++) {
       const dice = this.dice.stream("operation", i);
       const which = OPERATIONS[dice.weighted(weights)];
