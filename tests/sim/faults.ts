@@ -75,15 +75,19 @@ export function faultsFor(operation: DiskOperation): Fault[] {
   }
 }
 
-/** A failure of the operation behind so many others. */
+/** Kinds of operations that are worth failing on their own: what is promised hangs on them. */
+const KINDS_THAT_COUNT = ["sync", "sync", "write", "syncDirectory"] as const;
+
+/** A failure of the operation behind so many others, now and then of one kind only. */
 export function strikeAfter(
   dice: SeededDice,
   operations: number,
   forEver: boolean,
 ): Strike {
-  let left = operations;
+  const only = dice.chance(0.5) ? dice.pick(KINDS_THAT_COUNT) : undefined;
+  let left = only === undefined ? operations : Math.floor(operations / 8);
   return {
-    strikes: () => left-- <= 0,
+    strikes: ({ kind }) => (only === undefined || kind === only) && left-- <= 0,
     fault: (operation) => dice.pick(faultsFor(operation)),
     forEver,
   };
