@@ -275,17 +275,22 @@ export class Boot implements FileSystem {
     );
   }
 
-  /** As the runtimes do it: each new directory is synced into the one above. */
+  /** As the runtimes do it: each new directory is synced into the one above, and before one is made in it. */
   makeDirectory(path: string): void {
     const { tree } = this.#machine;
     const parent = parentDirectory(path);
-    if (parent !== path && !tree.has(parent)) this.makeDirectory(parent);
+    if (!tree.has(parent)) this.makeDirectory(parent);
+    else if (!tree.has(path)) this.#syncParent(parent);
     this.#do(
       { kind: "makeDirectory", mutates: !tree.has(path), path },
       () => tree.makeDirectory(path),
     );
+    this.#syncParent(path);
+  }
+
+  #syncParent(path: string): void {
     try {
-      this.syncDirectory(parent);
+      this.syncDirectory(parentDirectory(path));
     } catch (thrown) {
       if (thrown instanceof Error && isDenial(thrown.cause)) return;
       throw thrown;

@@ -63,14 +63,24 @@ interface Probe {
   readonly ledger: Ledger;
   readonly crash: Crash | undefined;
   readonly window: Window;
-  /** If it is to be damaged: what damage of a log must spare. */
-  readonly marked?: number;
+  /** If it is to be damaged: what of the log must be spared. */
+  readonly tail?: Tail;
   /** Where writes went that may come to stand in each other's place. */
   readonly writes?: readonly Written[];
 }
 
 /** A write, so far as misdirecting it goes. */
-type Written = Pick<DiskOperation, "path" | "position" | "length">;
+type Written = Required<Pick<DiskOperation, "path" | "position" | "length">>;
+
+/** The log that may have lost its end. */
+interface Tail {
+  /** Its path; "" while nothing was written to it. */
+  readonly path: string;
+  /** Where its last group starts. */
+  readonly position: number;
+  /** States up to here are durable, and the last group says so. */
+  readonly marked: number;
+}
 
 /** Writes that are remembered. */
 const WRITES_MOST = 40;
@@ -91,8 +101,7 @@ export class Probes {
   readonly #dice: SeededDice;
   #waiting: Probe[] = [];
   #taken = 0;
-  /** States up to here are durable, and the newest group of a log, or the manifest, says so. */
-  #marked = 0;
+  #tail: Tail = { path: "", position: 0, marked: 0 };
   #opens = 0;
   #writes: Written[] = [];
 
@@ -121,19 +130,24 @@ export class Probes {
       ledger: run.ledger.copy(),
       crash,
       window: run.window(crash),
-      ...isDamaged ? { marked: this.#marked, writes: [...this.#writes] } : {},
+      ...isDamaged ? { tail: this.#tail, writes: [...this.#writes] } : {},
     });
   }
 
   /** The next group of a log says what was synced before. What is written while opening stays out of this. */
-  #noteWrite(run: Run, { path, position, length }: DiskOperation): void {
+  #noteWrite(
+    run: Run,
+    { path, position = 0, length = 0 }: DiskOperation,
+  ): void {
     this.#writes.push({ path, position, length });
     if (this.#writes.length > WRITES_MOST) this.#writes.shift();
     if (!run.isOpen) return;
     const isFirst = run.counts.opens !== this.#opens;
-    if (!isFirst && (!path.endsWith(".vlog") || position === 0)) return;
     this.#opens = run.counts.opens;
-    this.#marked = run.ledger.durable;
+    const isGroup = path.endsWith(".vlog") && position > 0;
+    if (isGroup) {
+      this.#tail = { path, position, marked: run.ledger.durable };
+    } else if (isFirst) this.#tail = { path: "", position: 0, marked: 0 };
   }
 
   /** After the database was closed. */
@@ -201,8 +215,8 @@ class Attempt {
 
   async run(): Promise<void> {
     try {
-      const { crash, marked } = this.#probe;
-      if (crash === undefined || marked !== undefined) await this.#damage();
+      const { crash, tail } = this.#probe;
+      if (crash === undefined || tail !== undefined) await this.#damage();
       else await this.#crash(crash);
     } catch (error) {
       throw new Violation(
@@ -372,23 +386,23 @@ class Attempt {
   // Damage.
 
   async #damage(): Promise<void> {
-    const { crash, marked } = this.#probe;
+    const { crash } = this.#probe;
     if (crash !== undefined) this.#probe.disk.killProcess();
     const place = this.#dice.chance(0.7) ? this.#flip() : this.#stray();
     if (place === undefined) return;
-    if (marked !== undefined && this.#isInTail(place)) {
-      const first = Math.min(this.#window.first, marked);
-      this.#window = { ...this.#window, first };
-    }
+    const first = Math.min(this.#window.first, this.#leastBehind(place));
+    this.#window = { ...this.#window, first };
     if (await this.#isNoticed()) this.#counts.damageNoticed++;
   }
 
-  /** Whether damage is where a log may have lost its end: in a group of the newest one, or of the one before, if the newest is not named yet. */
-  #isInTail({ path, position = 0, length = 0 }: Written): boolean {
-    const logs = this.#probe.disk.list().map((file) => file.path)
-      .filter((name) => name.endsWith(".vlog")).sort();
-    return logs.slice(-2).includes(path) &&
-      position + length > LOG_HEADER_LENGTH;
+  /** The least state that damage can be taken for a lost tail down to. */
+  #leastBehind({ path, position, length }: Written): number {
+    const { tail } = this.#probe;
+    const end = position + length;
+    if (path !== tail?.path || end <= LOG_HEADER_LENGTH) return Infinity;
+    // Whatever says how far the log was synced may be gone.
+    if (position < tail.position && end > tail.position) return 0;
+    return tail.marked;
   }
 
   #anyFile(): ListedFile {
@@ -406,14 +420,12 @@ class Attempt {
   }
 
   /** A write that can have gone astray: whole, with luck, and to where another one began. */
-  #anyWrite(): Required<Written> {
+  #anyWrite(): Written {
     const { disk, writes = [] } = this.#probe;
     const dice = this.#dice;
     const sizes = new Map(disk.list().map((file) => [file.path, file.length]));
-    const whole = writes.flatMap(({ path, position = 0, length = 0 }) =>
-      position + length <= (sizes.get(path) ?? 0)
-        ? [{ path, position, length }]
-        : []
+    const whole = writes.filter(({ path, position, length }) =>
+      length > 0 && position + length <= (sizes.get(path) ?? 0)
     );
     if (whole.length > 1 && dice.chance(0.7)) return dice.pick(whole);
     const { path, length } = this.#anyFile();
