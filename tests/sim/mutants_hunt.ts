@@ -17,6 +17,7 @@ const ROUND: readonly [mode: Mode, operations: number][] = [
   ["errors", 6],
   ["run", 2000],
   ["sweep", 120],
+  ["errors", 20],
 ];
 
 async function hunt(seeds: number, seconds: number): Promise<void> {

@@ -52,6 +52,8 @@ export interface ProbeCounts {
   doubleCrashes: number;
   flippedBits: number;
   strayedWrites: number;
+  /** Files that were cut short. */
+  cuts: number;
   /** Damage that something was said of. */
   damageNoticed: number;
 }
@@ -95,6 +97,7 @@ export class Probes {
     doubleCrashes: 0,
     flippedBits: 0,
     strayedWrites: 0,
+    cuts: 0,
     damageNoticed: 0,
   };
   readonly #plan: ProbePlan;
@@ -388,7 +391,12 @@ class Attempt {
   async #damage(): Promise<void> {
     const { crash } = this.#probe;
     if (crash !== undefined) this.#probe.disk.killProcess();
-    const place = this.#dice.chance(0.7) ? this.#flip() : this.#stray();
+    const fate = this.#dice.below(10);
+    const place = fate < 6
+      ? this.#flip()
+      : fate < 8
+      ? this.#stray()
+      : this.#cut();
     if (place === undefined) return;
     const first = Math.min(this.#window.first, this.#leastBehind(place));
     this.#window = { ...this.#window, first };
@@ -417,6 +425,18 @@ class Attempt {
     this.#note(`bit ${bit} of ${path}`);
     this.#counts.flippedBits++;
     return { path, position: Math.floor(bit / 8), length: 1 };
+  }
+
+  /** A log or table becomes shorter, with luck by whole writes. */
+  #cut(): Written | undefined {
+    const { disk } = this.#probe;
+    const { path, position } = this.#anyWrite();
+    if (!/\.v(log|tab)$/.test(path)) return undefined;
+    const bytes = disk.readFile(path);
+    disk.writeFile(path, bytes.subarray(0, position));
+    this.#note(`${path} is cut at ${position}`);
+    this.#counts.cuts++;
+    return { path, position, length: bytes.length - position };
   }
 
   /** A write that can have gone astray: whole, with luck, and to where another one began. */

@@ -23,7 +23,7 @@ import {
 } from "../../mod.ts";
 import { openWith } from "../open.ts";
 import { Disk, type DiskOperation, type Fault } from "./disk.ts";
-import { Faults, fileKindOf, isCommitted } from "./faults.ts";
+import { Faults, fileKindOf, isCommitted, strikeAfter } from "./faults.ts";
 import { type Crash, Ledger, type Window } from "./ledger.ts";
 import { Life } from "./life.ts";
 import type { Change } from "./model.ts";
@@ -221,6 +221,9 @@ export class Run {
         dice.pick(["any", "any", "any", "lose-all", "keep-all"] as const),
       );
     } else this.counts.processDeaths++;
+    if (dice.chance(0.2)) {
+      this.faults.arm(strikeAfter(dice, dice.below(40), false));
+    }
     if (dice.chance(0.3)) {
       this.counts.crashesDuringRecovery++;
       this.armCrash(
