@@ -420,7 +420,9 @@ class Attempt {
 
   #flip(): Written {
     const { path, length } = this.#anyFile();
-    const bit = this.#dice.below(length * 8);
+    // Headers are small, and say much.
+    const reach = this.#dice.chance(0.3) ? Math.min(length, 64) : length;
+    const bit = this.#dice.below(reach * 8);
     this.#probe.disk.flipBit(path, bit);
     this.#note(`bit ${bit} of ${path}`);
     this.#counts.flippedBits++;
@@ -440,13 +442,15 @@ class Attempt {
   }
 
   /** A write that can have gone astray: whole, with luck, and to where another one began. */
-  #anyWrite(): Written {
+  #anyWrite(near?: Written): Written {
     const { disk, writes = [] } = this.#probe;
     const dice = this.#dice;
     const sizes = new Map(disk.list().map((file) => [file.path, file.length]));
     const whole = writes.filter(({ path, position, length }) =>
       length > 0 && position + length <= (sizes.get(path) ?? 0)
     );
+    const same = whole.filter((write) => write.path === near?.path);
+    if (same.length > 1 && dice.chance(0.6)) return dice.pick(same);
     if (whole.length > 1 && dice.chance(0.7)) return dice.pick(whole);
     const { path, length } = this.#anyFile();
     const position = dice.below(length);
@@ -456,7 +460,8 @@ class Attempt {
   /** Bytes of one place over those of another; returns where that changed any. */
   #stray(): Written | undefined {
     const { disk } = this.#probe;
-    const [from, to] = [this.#anyWrite(), this.#anyWrite()];
+    const from = this.#anyWrite();
+    const to = this.#anyWrite(from);
     const source = disk.readFile(from.path).subarray(from.position);
     const target = disk.readFile(to.path);
     const { path, position } = to;

@@ -131,6 +131,10 @@ export class Run {
   #violation: Violation | undefined;
   /** The step of simulated time in which a write or sync failed, by kind of file. */
   readonly #poisoned: Map<string, number> = new Map();
+  /** Files of which a write or sync was seen to fail. */
+  readonly #broken: Set<string> = new Set();
+  /** Files of which a sync is under way. */
+  readonly #syncing: Set<string> = new Set();
 
   constructor(plan: RunPlan) {
     this.plan = plan;
@@ -274,7 +278,8 @@ export class Run {
       },
     });
     this.scheduler.dropDead();
-    this.#poisoned.clear();
+    this.#syncing.clear();
+    this.#forgetFailures();
     return this.#process;
   }
 
@@ -286,6 +291,7 @@ export class Run {
       if (plan !== undefined && plan.left-- <= 0) return this.#die(plan.crash);
     }
     this.#checkNotRetried(operation);
+    this.#checkOneSync(operation);
     const fault = this.faults.strike(
       operation,
       this.#life?.isClosing === true,
@@ -302,11 +308,14 @@ export class Run {
     this.note(`fault: ${name} at ${kind} ${path}`);
     this.ledger.isCacheSuspect ||= fault.kind === "lostSync";
     const isLater = kind === "sync" && operation.now === false;
-    if (!isLater) this.#poison(operation);
+    if (isLater) return;
+    this.#poison(operation);
+    if (isCommitted(operation)) this.#broken.add(path);
   }
 
   /** An asynchronous sync has taken its time: now its failure is told. */
   #after(operation: DiskOperation): void {
+    if (operation.kind === "sync") this.#syncing.delete(operation.path);
     const isHit = this.faults.hits.some((hit) =>
       hit.operation.index === operation.index
     );
@@ -323,11 +332,27 @@ export class Run {
     if (!isCommitted(operation) || this.#life === undefined) return;
     const kind = fileKindOf(operation);
     if (kind !== "log" && kind !== "manifest") return;
-    const since = this.#poisoned.get(kind);
-    if (since === undefined || this.scheduler.steps <= since) return;
+    const since = this.#poisoned.get(kind) ?? Infinity;
+    // In the step in which a sync fails, others may have been on their way.
+    const isLater = this.scheduler.steps > since;
+    if (!isLater && !this.#broken.has(operation.path)) return;
     this.violate(
       `a ${operation.kind} of ${operation.path} after one had failed`,
     );
+  }
+
+  /** A second sync of a log may hide the failure of the first. */
+  #checkOneSync({ kind, path, now }: DiskOperation): void {
+    if (kind !== "sync" || !path.endsWith(".vlog")) return;
+    if (this.#syncing.has(path)) {
+      this.violate(`a sync of ${path} while another is under way`);
+    }
+    if (now === false) this.#syncing.add(path);
+  }
+
+  #forgetFailures(): void {
+    this.#poisoned.clear();
+    this.#broken.clear();
   }
 
   #workerEnds(moment: WorkerMoment): boolean {
@@ -365,7 +390,7 @@ export class Run {
     const db = await this.#openHandle(process, dice);
     this.counts.opens++;
     this.#crashPlan = undefined;
-    this.#poisoned.clear();
+    this.#forgetFailures();
     const life = new Life(process, db, this.options);
     this.#life = life;
     life.listen((event) => this.#onEvent(event));
