@@ -118,6 +118,7 @@ function prepareDirectory(
   const names = status === undefined ? [] : files.list(directory);
   checkExistence(directory, names, options);
   // Also one that is there: whoever made it may not have synced its parent.
+  // mutant sync-parent-directory: without it for a directory that exists, the whole database may be lost
   if (!names.includes(CURRENT)) files.makeDirectory(directory);
 }
 
@@ -210,8 +211,11 @@ function openLocked<K, V>(
     openFiles: new OpenFiles(OPEN_FILES_MAX),
     counters: new ReadCounters(),
   };
+  // mutant tables-are-there: a table that was cut or is missing is damage
   checkTables(files, directory, known.state);
+  // mutant unknown-logs: writes in a log that the manifest does not name show that it was cut
   checkUnknownLogs(files, directory, known.state, found);
+  // mutant numbers-of-the-directory: a file that no edit names keeps its number
   for (const { number } of found) raiseFileNumber(known.state, number);
   const versions = new VersionSet(directory, known.state, context);
   const replayed = replayLogs(files, versions, known.state, options);
@@ -224,6 +228,7 @@ function openLocked<K, V>(
       removeLogs: replayed.superfluous,
       lastSequence: replayed.lastSequence,
     });
+    // mutant orphans-go: otherwise files stay that nobody names
     removeOrphans(files, directory, names, found, known);
     const tree = new Tree({ runtime, options, versions, ...replayed });
     tree.maintenance.scheduleFlush();
@@ -321,6 +326,7 @@ function removeOrphans(
   found: readonly NumberedFile[],
   known: KnownState,
 ): void {
+  // mutant orphans-behind-damage-stay: if the end of the manifest is damaged, it may have named them
   if (!known.isWhole) return;
   const { state } = known;
   const orphans = found.filter(({ kind, number }) =>

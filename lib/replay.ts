@@ -78,6 +78,7 @@ class Replay implements LogSink {
     key: Uint8Array,
     value: Uint8Array,
   ): void {
+    // mutant replay-what-is-in-no-table: a log that stays may hold a put, and have lost the delete
     if (sequence <= this.flushed) return;
     const { length } = key;
     this.memtableWith(entryRoom(length, value.length))
@@ -85,6 +86,7 @@ class Replay implements LogSink {
   }
 
   range(sequence: number, start: Uint8Array, end: Uint8Array): void {
+    // mutant replay-ranges-that-are-in-no-table: a log that stays may hold what is in tables
     if (sequence <= this.flushed) return;
     this.memtableWith(rangeRoom(start.length, end.length))
       .addRange(sequence, start, end, []);
@@ -110,6 +112,7 @@ class Rewrite implements LogSink {
     key: Uint8Array,
     value: Uint8Array,
   ): void {
+    // mutant rewrite-what-is-in-no-table: sequences of the new log are above the sealed ones
     if (sequence <= this.flushed) return;
     const { log } = this;
     log.append(sequence, kind, key, key.length, value, value.length);
@@ -170,7 +173,9 @@ export function replayLogs(
       const rewrite = new Rewrite(log, state.flushedSequence);
       replayOne(files, versions, number, known, rewrite);
     }
+    // mutant torn-log-is-written-again: a log that may have lost its tail is never appended to
     log.write();
+    // mutant sync-rewritten-log: without it what an opening has shown may be lost
     log.syncNow();
   } catch (error) {
     log.close();
@@ -180,9 +185,12 @@ export function replayLogs(
     pool,
     memtables: replay.memtables,
     log,
+    // mutant logs-with-memtables-stay: a sealed log stays until its memtable is a table
     superfluous: (kept === 0 ? logs : unsealed).map(([number]) => number),
     lastSequence: newestOf(
       state.metas(),
+      // mutant sequences-of-logs: a sequence that a log has seen is never given again
+      // mutant sequences-of-manifest: a sequence that was given is never given again
       Math.max(state.lastSequence, last?.lastSequence ?? 0),
     ),
     lostTailBytes,
@@ -192,6 +200,7 @@ export function replayLogs(
 /** The highest sequence of tables, `least` if it is higher. A loop: there may be more tables than a call takes arguments. */
 function newestOf(tables: readonly TableMeta[], least: number): number {
   let newest = least;
+  // mutant sequences-of-tables: a sequence that a table has seen is never given again
   for (const table of tables) newest = Math.max(newest, table.newest);
   return newest;
 }

@@ -187,6 +187,7 @@ export class BlockCache implements Lender {
     const own = segmentOf(place);
     const segment = shard * this.segments + own;
     const now = this.words[this.generations + segment];
+    // mutant generation-of-seen-blocks: memory that was used again holds another block
     if (((now ^ generation) >>> 4) !== 0) return false;
     const start = own * this.segmentBytes + offsetOf(place);
     if (!isRecordOf(this.shardRecords[shard], start >>> 2, table, ordinal)) {
@@ -256,6 +257,7 @@ export class BlockCache implements Lender {
     const record = start >>> 2;
     const length = records[record + 3];
     if (
+      // mutant record-of-block: a tag that fits may be of another block
       !isRecordOf(records, record, table, ordinal) || length <= 0 ||
       offset + length > this.segmentBytes
     ) return false;

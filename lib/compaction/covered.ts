@@ -58,6 +58,8 @@ function isCovered(
     const end = reachFrom(reached, table, lists, snapshots);
     if (end === undefined) return false;
     if (end.length === 0) return true;
+    // mutant covered-unbounded: a table without an end goes only under a tombstone without one
+    // mutant covered-end: a table goes only if its last key is hidden, too
     if (!unbounded && isBeforeEnd(largest, 0, largest.length, end)) return true;
     reached = end;
   }
@@ -75,7 +77,9 @@ function reachFrom(
     const count = countStartingAtOrBefore(list, key, 0, key.length);
     if (count === 0) continue;
     const { end, sequences } = list[count - 1];
+    // mutant covered-reach: a tombstone that ends before a key does not hide it
     if (!isBeforeEnd(key, 0, key.length, end)) continue;
+    // mutant covered-hides: a table goes only under newer tombstones
     if (!hides(sequences, table, snapshots)) continue;
     if (furthest === undefined || compareEnds(end, furthest) > 0) {
       furthest = end;
@@ -91,8 +95,10 @@ function hides(
   snapshots: readonly number[],
 ): boolean {
   // The oldest that will do is seen by the most snapshots.
+  // mutant covered-newer: a table stays if anything in it is newer
   const hiding = sequences.find((sequence) => sequence > newest);
   // Not one snapshot may be in [oldest, hiding): it would see the table, and not what hides it.
   return hiding !== undefined &&
+    // mutant covered-snapshots: a table stays for a snapshot that sees it
     stripeOf(snapshots, hiding) === stripeOf(snapshots, oldest);
 }

@@ -40,7 +40,9 @@ export interface TombstoneElision {
 
 /** Keeps every tombstone. */
 export const keepTombstones: TombstoneElision = {
+  // mutant flush-keeps-tombstones: otherwise what a delete hides in a table is back
   nothingOlder: () => false,
+  // mutant flush-keeps-ranges: otherwise what a range delete hides in a table is back
   nothingOlderInRange: () => false,
 };
 
@@ -94,6 +96,7 @@ export class ElisionByRange implements TombstoneElision {
   private readonly memtablesOldest: number;
   private sequence = 0;
   private readonly isOlder = ({ meta }: HasMeta): boolean =>
+    // mutant range-elision-age: otherwise a tombstone goes while older tables hold what it hides
     meta.oldest < this.sequence;
 
   /**
@@ -113,9 +116,11 @@ export class ElisionByRange implements TombstoneElision {
     end: number,
     sequence: number,
   ): boolean {
+    // mutant range-elision-memtables: otherwise what it hides in a memtable is back
     if (this.memtablesOldest < sequence) return false;
     const bare = start === 0 ? key : key.subarray(start, end);
     this.sequence = sequence;
+    // mutant range-elision-key: otherwise a deleted key is back
     return !this.outside.someAt(bare, end - start, this.isOlder);
   }
 
@@ -124,8 +129,10 @@ export class ElisionByRange implements TombstoneElision {
     end: Uint8Array,
     sequence: number,
   ): boolean {
+    // mutant range-elision-range-memtables: otherwise what it hides in a memtable is back
     if (this.memtablesOldest < sequence) return false;
     this.sequence = sequence;
+    // mutant range-elision-range: otherwise a deleted range is back
     return !this.outside.someIn(start, end, this.isOlder);
   }
 }
@@ -153,8 +160,11 @@ export class ElisionByLookup implements TombstoneElision {
   private readonly holdsOlder = (table: Table): boolean => {
     const { key, keyLength, sequence } = this;
     return table.meta.oldest < sequence &&
+      // mutant lookup-elision-filter: what a filter says maybe of is looked up, or keeps the tombstone
       table.filterLetsThrough(this.line, this.bits) &&
+      // mutant lookup-elision-maybe: a maybe that is not looked up keeps the tombstone
       (!this.rules.bloomFallback ||
+        // mutant lookup-elision-older: an older entry keeps the tombstone
         table.holdsOlder(key, keyLength, sequence, this.found));
   };
 
@@ -181,6 +191,7 @@ export class ElisionByLookup implements TombstoneElision {
     end: number,
     sequence: number,
   ): boolean {
+    // mutant lookup-elision-memtables: otherwise what it hides in a memtable is back
     if (this.memtablesOldest < sequence) return false;
     this.key = start === 0 ? key : copyBytes(key, start, end);
     this.keyLength = end - start;
@@ -196,12 +207,14 @@ export class ElisionByLookup implements TombstoneElision {
     end: Uint8Array,
     sequence: number,
   ): boolean {
+    // mutant lookup-elision-range-memtables: otherwise what it hides in a memtable is back
     if (!this.rules.rangeDrop || this.memtablesOldest < sequence) return false;
     return !this.outside.someIn(
       start,
       end,
       (table) =>
         table.meta.oldest < sequence &&
+        // mutant lookup-elision-range: an older entry keeps the range tombstone
         hasOlderKey(table, start, end, sequence),
     );
   }
@@ -221,6 +234,7 @@ function hasOlderKey(
     cursor.seek(start, start.length);
     for (let probes = 0; cursor.valid; cursor.next()) {
       if (!isBeforeEnd(cursor.key, cursor.keyStart, cursor.keyEnd, end)) break;
+      // mutant lookup-elision-probes: what was not looked at keeps the range tombstone
       if (cursor.sequence < sequence || ++probes > PROBES_MAX) return true;
     }
     return false;

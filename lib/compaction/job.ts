@@ -192,6 +192,7 @@ class Outputs {
     this.cutBefore(undefined, 0, 0);
     this.endTable(undefined);
     if (this.tables.length > 0) {
+      // mutant sync-directory-of-tables: without it a table that the manifest names may be missing
       this.output.files.syncDirectory(this.output.directory);
     }
   }
@@ -243,6 +244,7 @@ export function* mergeIntoTables(
     return outputs.tables;
   } finally {
     merge?.close();
+    // mutant files-of-a-failed-job-go: otherwise they stay until the next opening
     if (!isDone) outputs.abandon();
   }
 }

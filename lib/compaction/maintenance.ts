@@ -277,6 +277,7 @@ export class Maintenance {
       type: "flush",
       directory: this.tree.versions.directory,
       memtable: { arena, newest, oldest },
+      // mutant flush-keeps-for-snapshots: otherwise a snapshot misses what it saw in a memtable
       snapshots: this.tree.snapshotSequences(),
       output: this.outputPlan(1),
     };
@@ -316,7 +317,9 @@ export class Maintenance {
       bytesWritten,
       seconds,
     });
+    // mutant who-waits-is-woken: otherwise writers wait for ever
     this.wake();
+    // mutant flushes-go-on: otherwise memtables wait for ever
     this.scheduleFlush();
     this.scheduleCompaction();
   }
@@ -441,6 +444,7 @@ export class Maintenance {
     const covered = findCovered(
       version.metas,
       (meta) => tables.get(meta.number)?.fragments() ?? [],
+      // mutant covered-keeps-for-snapshots: otherwise a snapshot misses a table that is hidden from others
       this.tree.snapshotSequences(),
     );
     if (covered.length === 0) {
@@ -589,12 +593,14 @@ export class Maintenance {
         outside,
         memtablesOldest: this.tree.memtablesOldest(),
         elision,
+        // mutant merge-keeps-for-snapshots: otherwise a snapshot misses what it saw
         snapshots: this.tree.snapshotSequences(),
       }, {
         memtable: noMemtable,
         table: (meta) => tables.get(meta.number) ?? noTable(),
       });
     } finally {
+      // mutant inputs-are-let-go: otherwise merged tables stay until the next opening
       version.release();
     }
   }
@@ -668,8 +674,10 @@ function outsideOf(
   let newest = 0;
   for (const meta of inside) newest = Math.max(newest, meta.newest);
   return version.tables.map((table) => table.meta).filter((meta) =>
+    // mutant outside-older: tables that are not merged keep tombstones
     !numbers.has(meta.number) && meta.oldest < newest &&
     inside.some(({ smallest, largest, unbounded }) =>
+      // mutant outside-unbounded: a range tombstone without an end may hide anything behind its start
       mayOverlap(meta, smallest, unbounded ? EMPTY : keySuccessor(largest))
     )
   );

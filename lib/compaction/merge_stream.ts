@@ -111,6 +111,7 @@ export class MergeStream {
       0,
       this.lastKeyLength,
     );
+    // mutant merge-keeps-versions: an older version stays for the snapshots between
     if (order === 0 && stripe === this.lastStripe) return false;
     if (order !== 0) {
       this.rememberKey(key, keyStart, keyEnd);
@@ -118,10 +119,13 @@ export class MergeStream {
     }
     this.lastStripe = stripe;
     if (this.covers.length > 0) {
+      // mutant merge-keeps-under-ranges: what a newer range delete hides stays for the snapshots between
       const newest = this.covers[stripe].newest(key, keyStart, keyEnd);
       if (newest > sequence) return false;
     }
+    // mutant merge-keeps-tombstones-of-snapshots: what it hides may stay for an older snapshot
     return entry.kind !== TOMBSTONE || stripe > 0 ||
+      // mutant merge-keeps-tombstones: otherwise every deleted key may be back
       !this.elision.nothingOlder(key, keyStart, keyEnd, sequence);
   }
 
@@ -158,9 +162,12 @@ export function keptFragments(
   for (const { start, end, sequences } of fragments) {
     const newest = sequences.filter((sequence, i) =>
       i === sequences.length - 1 ||
+      // mutant merge-keeps-range-versions: an older range delete stays for the snapshots between
       stripeOf(snapshots, sequences[i + 1]) !== stripeOf(snapshots, sequence)
     ).filter((sequence) =>
+      // mutant merge-keeps-ranges-of-snapshots: what it hides may stay for an older snapshot
       stripeOf(snapshots, sequence) > 0 ||
+      // mutant merge-keeps-ranges: otherwise every deleted range may be back
       !elision.nothingOlderInRange(start, end, sequence)
     );
     if (newest.length > 0) {

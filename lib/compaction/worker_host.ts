@@ -159,6 +159,7 @@ export class WorkerHost implements TaskHost {
       this.failedStarts < FAILED_STARTS_MOST;
     this.options.onDeath(reason, this.isUsable);
     for (const [id, assignment] of [...this.assignments]) {
+      // mutant files-of-a-dead-worker-go: otherwise they stay until the next opening
       this.options.discard(assignment.task);
       if (assignment.isAborted) {
         this.assignments.delete(id);

@@ -211,6 +211,7 @@ export class Memtable extends ReadableMemtable<SkipList> {
 
   /** Counts one reader, or the tree itself, less. */
   override release(): void {
+    // mutant memtable-stays-while-read: otherwise a scan reads memory that is used again
     if (--this.readers === 0) this.pool.give(this.nodes.arena);
   }
 }

@@ -210,6 +210,7 @@ function withSequence(
   return all.filter((older, i) => {
     const newer = all[i + 1];
     return newer === undefined ||
+      // mutant memtable-keeps-range-versions: an older range delete stays for the snapshots between
       snapshots.some((reader) => older <= reader && reader < newer);
   });
 }

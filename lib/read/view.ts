@@ -63,10 +63,12 @@ export function lookUp(
   hashKey(key, 0, keyLength);
   const { line, bits } = keyHash;
   for (const table of levels[0]) {
+    // mutant newer-in-level-0: tables are left out only if all of them are older than what was found
     if (table.meta.newest <= found.sequence) break;
     table.get(key, keyLength, line, bits, sequence, found);
   }
   for (let level = 1; level < levels.length; level++) {
+    // mutant newer-in-level: a level is left out only if all of it is older than what was found
     if (newest[level] <= found.sequence) continue;
     const tables = levels[level];
     const count = countTablesFrom(tables, key, keyLength);
@@ -91,6 +93,7 @@ export function findValue(
     const value = found.sequence === 0 || found.kind !== PUT
       ? undefined
       : results.copy(found.value, found.start, found.end);
+    // mutant value-is-whole: another thread may have put a block in its place
     if (found.holds()) return value;
   }
 }

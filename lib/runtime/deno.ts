@@ -191,6 +191,7 @@ class DenoFileSystem implements FileSystem {
 
   makeDirectory(path: string): void {
     const parent = parentDirectory(path);
+    if (this.stat(path) === undefined) this.#secure(parent);
     try {
       Deno.mkdirSync(path);
     } catch (thrown) {
@@ -207,6 +208,16 @@ class DenoFileSystem implements FileSystem {
     // Also for a directory that was there: whoever made it may have died
     // before this.
     this.#syncParent(parent);
+  }
+
+  /** Makes a directory last in which one is to be made, if it is there: whoever made it may have died before that. */
+  #secure(directory: string): void {
+    try {
+      this.#syncParent(parentDirectory(directory));
+    } catch (thrown) {
+      const cause = thrown instanceof Error ? thrown.cause : undefined;
+      if (errorCode(cause) !== "ENOENT") throw thrown; // It is made, too.
+    }
   }
 
   /** Syncs a directory that may lie outside the permissions. */

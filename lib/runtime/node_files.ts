@@ -198,6 +198,7 @@ export class NodeFileSystem implements FileSystem {
   /** @inheritDoc */
   makeDirectory(path: string): void {
     const parent = parentDirectory(path);
+    if (this.stat(path) === undefined) this.#secure(parent);
     try {
       fs.mkdirSync(path);
     } catch (thrown) {
@@ -214,6 +215,16 @@ export class NodeFileSystem implements FileSystem {
     // Also for a directory that was there: whoever made it may have died
     // before this.
     this.#syncParent(parent);
+  }
+
+  /** Makes a directory last in which one is to be made, if it is there: whoever made it may have died before that. */
+  #secure(directory: string): void {
+    try {
+      this.#syncParent(parentDirectory(directory));
+    } catch (thrown) {
+      const cause = thrown instanceof Error ? thrown.cause : undefined;
+      if (errorCode(cause) !== "ENOENT") throw thrown; // It is made, too.
+    }
   }
 
   /** Syncs a directory that the process may not be allowed to open. */

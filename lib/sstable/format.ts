@@ -176,6 +176,7 @@ export function decodeFooter(
     throw corruption(path, at + CHECKED + 4, "the magic of a table", "others");
   }
   const expected = footerChecksum(bytes, number);
+  // mutant checksum-footer: without it a damaged footer is believed
   if (getU32(bytes, CHECKED) !== expected) {
     throw corruption(path, at, "a footer whose checksum matches", "another");
   }
@@ -255,6 +256,7 @@ export function verifySection(
   const end = start + length + 1;
   const found = getU32(bytes, end);
   const expected = sectionChecksum(bytes, start, end, tableNumber, offset);
+  // mutant checksum-section: without it damaged entries are answers
   if (found !== expected) {
     throw corruption(
       path,

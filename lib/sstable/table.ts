@@ -149,6 +149,7 @@ export class Table implements PartOwner {
 
   /** Counts one less; the last one closes the file, and removes it if the table is obsolete. */
   release(): void {
+    // mutant table-stays-while-read: otherwise a scan loses its tables
     if (--this.users > 0) return;
     this.close();
     this.obsolete?.();
@@ -400,11 +401,13 @@ export class Table implements PartOwner {
     if (!found.holdsSoFar()) return;
     const opened = this.open();
     const { fragments, filter, index } = opened;
+    // mutant ranges-before-filter: a filter knows nothing of range tombstones
     if (fragments.length > 0) {
       found.offerTombstone(
         coveringSequence(fragments, key, 0, keyLength, sequence),
       );
     }
+    // mutant newer-in-table: a table is left out only if all of it is older than what was found
     if (index === undefined || found.sequence >= this.meta.newest) return;
     const counters = this.context.counters;
     if (filter !== undefined) {
@@ -520,6 +523,7 @@ export class Table implements PartOwner {
         found.lend(cache, segment, generation);
         return FOUND; // Whoever uses it asks whether it holds.
       }
+      // mutant block-is-still-there: another thread may have put a block in its place
       if (cache.isStill(segment, generation)) return outcome;
     }
     return -1;
@@ -655,6 +659,7 @@ export class Table implements PartOwner {
       const { segment, generation, source, start, length } = cache;
       const bytes = buffer.length < length ? new Uint8Array(length) : buffer;
       copyInto(bytes, 0, source, start, start + length);
+      // mutant copy-is-whole: another thread may have put a block in its place
       if (!cache.isStill(segment, generation)) continue;
       if (!block.reset(bytes, 0, length)) throw this.badEntry(ordinal);
       return bytes;

@@ -154,6 +154,7 @@ export class TableWriter {
   /** Syncs what reached the file, so that the last sync has little left to do. */
   syncWritten(): void {
     this.syncedBytes = this.output.written;
+    // no mutant: the sync at the end covers it; it keeps that one short
     this.output.file.syncNow();
   }
 
@@ -347,6 +348,7 @@ export class TableWriter {
     }
     this.writeTail(fragments);
     this.output.flush();
+    // mutant sync-table: without it a table that the manifest names may be torn
     this.output.file.syncNow();
     this.output.file.close();
     return this.meta(fragments);

@@ -43,6 +43,7 @@ export function readCurrent(files: FileSystem, directory: string): Current {
     manifest: Number(match?.[1]),
     snapshotLength: Number(match?.[2]),
   };
+  // mutant checksum-current: without it a damaged CURRENT leads to another manifest
   if (match === null || encode(current) !== text) {
     throw corruption(
       path,
@@ -65,10 +66,12 @@ export function writeCurrent(
   const file = files.open(temporary, "create");
   try {
     file.writeAt(utf8Bytes(encode(current)), 0);
+    // mutant sync-current: without it CURRENT may be empty
     file.syncNow();
   } finally {
     file.close();
   }
   files.rename(temporary, `${directory}/${CURRENT}`);
+  // mutant sync-directory-of-current: without it CURRENT may name a manifest that was removed
   files.syncDirectory(directory);
 }

@@ -51,6 +51,7 @@ function isRecordHeader(
   const end = offset + RECORD_HEADER_LENGTH;
   if (end > bytes.length || getU32(bytes, offset + 8) === 0) return false;
   const header = bytes.subarray(offset + 4, end);
+  // mutant checksum-record-header: without it a torn edit may be taken for damage, and damage for none
   return getU32(bytes, offset) ===
     checksum(header, placeSeed(number, base + offset));
 }
@@ -95,6 +96,7 @@ export class ManifestWriter {
     putU32(record, 0, checksum(header, seed));
     record.set(payload, RECORD_HEADER_LENGTH);
     this.file.writeAt(record, this.end);
+    // mutant sync-edit: without it files may go whose edit is lost
     this.file.syncNow();
     this.end += record.length;
   }
@@ -143,6 +145,7 @@ export function readManifest(
     }
     offset = end;
   }
+  // mutant snapshot-is-whole: a manifest is never shorter than CURRENT says
   if (offset < snapshotLength) {
     throw corruption(
       path,
@@ -152,6 +155,7 @@ export function readManifest(
     );
   }
   for (let later = offset + 1; later < bytes.length; later++) {
+    // mutant damage-is-no-torn-end: an edit behind a bad one shows that it was acted upon
     if (isRecordHeader(bytes, later, number)) {
       throw corruption(
         path,
@@ -245,6 +249,7 @@ function checkHeader(bytes: Uint8Array, path: string, number: number): void {
   const whole = bytes.length >= HEADER_LENGTH &&
     MAGIC.every((byte, i) => bytes[i] === byte) &&
     getU16(bytes, 18) === 0 &&
+    // mutant checksum-manifest-header: without it a damaged header is believed
     getU32(bytes, 20) === checksum(bytes.subarray(0, 20), 0);
   if (!whole) throw corruption(path, 0, "the header of a manifest", "another");
   const version = getU32(bytes, 8);
@@ -271,5 +276,6 @@ function recordEnd(
   if (end > bytes.length) return undefined;
   const seed = placeSeed(number, base + offset);
   const sum = checksum(bytes.subarray(start, end), seed);
+  // mutant checksum-record: without it a damaged edit is applied
   return getU32(bytes, offset + 4) === sum ? end : undefined;
 }

@@ -53,6 +53,7 @@ export class Version {
 
   /** Counts one user less. */
   release(): void {
+    // mutant version-stays-while-read: otherwise a scan loses its tables
     if (--this.users > 0) return;
     for (const table of this.tables) table.release();
   }

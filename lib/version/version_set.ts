@@ -133,6 +133,7 @@ export class VersionSet {
       const manifest = new ManifestWriter(this.files, path, number);
       try {
         manifest.append(this.state.snapshot());
+        // mutant sync-directory-of-manifest: without it CURRENT may name a manifest that is missing
         this.files.syncDirectory(this.directory);
         this.snapshotLength = manifest.bytes;
         writeCurrent(this.files, this.directory, {
@@ -168,6 +169,8 @@ export class VersionSet {
     if (misfit !== undefined) {
       throw new VarveError("CORRUPTION", `an edit ${misfit}`);
     }
+    // mutant edit-before-logs-go: a log goes only when the edit is durable that makes it superfluous
+    // mutant edit-before-tables-go: a table goes only when the edit is durable that removes it
     this.guard(() =>
       manifest.append({ ...edit, nextFileNumber: this.state.nextFileNumber })
     );
@@ -183,6 +186,7 @@ export class VersionSet {
   }
 
   private guard(write: () => void): void {
+    // mutant manifest-latch: an edit behind a torn one is lost
     if (this.failed) {
       throw new VarveError(
         "READ_ONLY",
@@ -208,6 +212,7 @@ export class VersionSet {
       );
     }
     for (const number of edit.removeTables ?? []) {
+      // mutant moved-tables-stay: otherwise a table that changes its level is removed
       if (moved.has(number)) continue;
       const table = this.tables.get(number);
       this.tables.delete(number);
@@ -224,6 +229,7 @@ export class VersionSet {
 
   /** Removes a file that no version names. If that fails, it is not worth failing for: the next open tries again. */
   private removeFile(path: string): void {
+    // mutant no-removal-after-failure: an edit that failed may turn up, and wants its files
     if (this.failed) return;
     if (this.files.removeAside !== undefined) {
       const removal = this.files.removeAside(path).catch(() => {})

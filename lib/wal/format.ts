@@ -96,6 +96,7 @@ export function encodeLogHeader(header: LogHeader): Uint8Array {
 export function decodeLogHeader(bytes: Uint8Array): LogHeader | string {
   if (bytes.length < LOG_HEADER_LENGTH) return `only ${bytes.length} bytes`;
   if (MAGIC.some((byte, i) => bytes[i] !== byte)) return "another magic";
+  // mutant checksum-log-header: without it a damaged header is believed
   if (getU32(bytes, 32) !== checksum(bytes.subarray(0, 32), 0)) {
     return "a checksum that does not match";
   }
@@ -156,6 +157,7 @@ export function decodeGroupHeader(
     log.subarray(offset + 4, start),
     placeSeed(logNumber, offset),
   );
+  // mutant checksum-group-header: without it whatever lies behind the end of the log is a group
   if (sum !== getU32(log, offset)) return undefined;
   return {
     end: start + getU32(log, offset + 8),
@@ -174,5 +176,6 @@ export function isPayloadWhole(
 ): boolean {
   const payload = log.subarray(offset + GROUP_HEADER_LENGTH, end);
   const sum = checksum(payload, placeSeed(logNumber, offset));
+  // mutant checksum-group: without it damaged writes are replayed
   return sum === getU32(log, offset + 4);
 }

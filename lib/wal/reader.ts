@@ -71,6 +71,7 @@ export function readWhole(files: FileSystem, path: string): Uint8Array {
   try {
     const bytes = new Uint8Array(file.size());
     const read = file.readAt(bytes, 0);
+    // mutant short-read-is-no-end: otherwise what was not read is lost
     if (read !== bytes.length) {
       throw corruption(path, read, `${bytes.length} bytes`, `${read} bytes`);
     }
@@ -96,6 +97,7 @@ export function replayLog(
   const bytes = readWhole(files, path);
   const header = checkHeader(bytes, path, number);
   const least = seal?.length ?? syncedLength;
+  // mutant log-is-long-enough: what was synced cannot be lost by a crash
   if (bytes.length < least) {
     throw corruption(
       path,
@@ -104,6 +106,7 @@ export function replayLog(
       `one cut at ${bytes.length}`,
     );
   }
+  // mutant nothing-behind-the-seal: what lies behind the seal was never acknowledged
   const limit = seal?.length ?? bytes.length;
   let offset = LOG_HEADER_LENGTH;
   let lastSequence = header.lastSequenceBefore;
@@ -191,6 +194,7 @@ function judgeEnd(
   fault: string,
 ): void {
   const mark = Math.max(synced, highestMark(bytes, offset + 1, number));
+  // mutant damage-is-no-lost-tail: what was synced cannot be lost by a crash
   if (mark > offset) {
     throw corruption(
       path,

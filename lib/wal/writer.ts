@@ -52,6 +52,7 @@ export class LogWriter {
     const file = files.open(path, "create");
     try {
       file.writeAt(encodeLogHeader(header), 0);
+      // mutant sync-log-header: without it a log that the manifest names may have no header
       file.syncNow();
     } catch (error) {
       file.close();
@@ -116,6 +117,7 @@ export class LogWriter {
 
   private begin(sequence: number, bytes: number): void {
     // Within a group sequences follow one by one; after burned ones comes another group.
+    // mutant group-without-gaps: within a group sequences are counted
     if (sequence !== this.lastSequence + 1) this.write();
     this.reserve(bytes + 2 * MAX_VARINT_LENGTH);
     if (this.operations++ === 0) this.firstSequence = sequence;
@@ -143,6 +145,7 @@ export class LogWriter {
     encodeGroupHeader(
       group,
       this.firstSequence,
+      // mutant mark-is-synced: a mark above what is synced makes damage of a lost tail
       this.synced,
       this.operations,
       this.number,
@@ -162,17 +165,20 @@ export class LogWriter {
     const end = this.end;
     this.syncing = true;
     try {
+      // mutant sync-log: without it what was acknowledged may be lost
       await this.file.sync();
     } finally {
       this.syncing = false;
       if (this.closed) this.file.close();
     }
+    // mutant synced-up-to-the-call: what is written while a sync is under way is not synced by it
     if (end > this.synced) this.synced = end;
   }
 
   /** The same, blocking. */
   syncNow(): void {
     if (this.synced === this.end) return;
+    // mutant sync-log-end: without it a sealed log may lose its end
     this.file.syncNow();
     this.synced = this.end;
   }

@@ -98,6 +98,7 @@ export class CommitQueue {
   }
 
   private join(durability: Durability): Group {
+    // mutant acknowledge-as-asked: otherwise a write counts as durable when it is written
     const group = durability === "sync"
       ? this.synced ??= new Group()
       : this.written ??= new Group();
@@ -114,11 +115,13 @@ export class CommitQueue {
     if (this.health.failure !== undefined) return;
     const wanted = this.synced !== undefined ||
       this.log.unsyncedBytes > UNSYNCED_BYTES_MAX;
+    // mutant one-sync-at-a-time: a second sync may hide the failure of the first
     if (wanted && this.syncing === undefined) this.syncing = this.syncOnce();
   };
 
   /** Hands the gathered group to the operating system and acknowledges who waits for no more. */
   writeOut(): void {
+    // mutant latch-of-the-log: otherwise a group follows a torn one
     if (this.health.failure !== undefined) return;
     try {
       this.log.write();
@@ -144,18 +147,22 @@ export class CommitQueue {
     this.synced = undefined;
     try {
       this.syncs++;
+      // mutant sync-group: without it writes are acknowledged that may be lost
       await this.log.sync();
     } catch (error) {
       this.syncing = undefined;
+      // mutant failed-sync-is-told: otherwise writes wait for ever whose sync failed
       group?.reject(this.health.fail(error));
       this.fail(error);
       return;
     }
     this.syncing = undefined;
     if (this.health.failure !== undefined) {
+      // mutant latch-of-acknowledgements: otherwise a sync acknowledges behind another failure
       group?.reject(this.health.refusal());
       return;
     }
+    // mutant acknowledge-what-was-synced: who came while the sync was under way waits for the next
     if (group !== undefined) this.settle(group);
     this.afterSync();
     // Behind the writers that were just woken: their next writes join the next sync.
@@ -188,7 +195,9 @@ export class CommitQueue {
    */
   finishLog(): void {
     this.writeOut();
+    // mutant latch-before-seal: otherwise a sync hides that a group was torn
     if (this.health.failure !== undefined) return;
+    // mutant sync-before-seal: without it later writes may survive earlier ones
     this.log.syncNow();
     this.syncs++;
   }

@@ -16,6 +16,7 @@ export class Health {
 
   /** Latches; returns the error as a `VarveError`. */
   fail(error: unknown): VarveError {
+    // mutant latch: a write or sync that failed is never tried again
     this.failure ??= error;
     return asVarveError(error);
   }

@@ -186,8 +186,10 @@ export class Tree implements MaintainedTree, PressureSource {
   private readersBefore(sequence: number): number[] {
     const sequences = new Set(this.snapshots.keys());
     if (this.sharing !== undefined) {
+      // mutant readers-keep-their-snapshots: otherwise what snapshots of reader threads see is dropped
       for (const own of this.sharing.snapshots()) sequences.add(own);
       const { published } = this.sharing;
+      // mutant readers-keep-their-sequence: otherwise what reader threads see is dropped
       if (published < sequence) sequences.add(published);
     }
     return [...sequences].sort((a, b) => a - b);
@@ -320,6 +322,7 @@ export class Tree implements MaintainedTree, PressureSource {
   /** Makes room in the active memtable; returns why nothing may be written, if so. */
   private prepare(room: number): VarveError | undefined {
     const refusal = this.health.refusal();
+    // mutant latch-of-writes: otherwise a write is accepted that nobody will log
     if (refusal !== undefined) return refusal;
     if (room <= this.active.room && this.log.hasRoom(room)) return undefined;
     if (room > ROOM_MAX) {
@@ -433,6 +436,7 @@ export class Tree implements MaintainedTree, PressureSource {
    * old log blocks. Called after each sync too.
    */
   private changeLogSoon(): void {
+    // mutant one-sync-of-a-log: a second sync may hide the failure of the first
     if (!this.isLogChangeDue || this.commits.isSyncing) return;
     const isMuch = this.commits.unsyncedBytes > LAST_SYNC_BYTES_MAX;
     if (isMuch && this.syncsBeforeChange < SYNCS_BEFORE_CHANGE_MAX) {
@@ -446,12 +450,16 @@ export class Tree implements MaintainedTree, PressureSource {
 
   /** Starts a new log if one is due. A failure latches the handle. */
   private changeLogIfDue(): void {
+    // mutant latch-of-log-change: otherwise a new log hides the hole in the old one
     if (!this.isLogChangeDue || this.health.failure !== undefined) return;
     this.isLogChangeDue = false;
     try {
+      // mutant finish-before-next-log: without it the log is sealed before its last group
       this.commits.finishLog();
+      // mutant latch-behind-last-group: otherwise a log is sealed whose last group failed
       if (this.health.failure === undefined) this.changeLog();
     } catch (error) {
+      // mutant latch-after-failed-log-change: whether the new log counts is not known
       this.commits.fail(error);
     }
   }
@@ -470,7 +478,9 @@ export class Tree implements MaintainedTree, PressureSource {
       },
     );
     try {
+      // mutant sync-directory-of-log: without it a log that the manifest names may be missing
       this.runtime.files.syncDirectory(this.versions.directory);
+      // mutant edit-before-new-log: writes go to a log only when the manifest names it
       this.versions.commit({
         sealLogs: [this.sealOf(old)],
         addLogs: [{ number, syncedLength: log.writtenBytes }],
@@ -484,6 +494,7 @@ export class Tree implements MaintainedTree, PressureSource {
     if (this.active.isEmpty) this.active.firstLog = number;
     this.commits.switchTo(log);
     this.finishedLogBytes += old.writtenBytes;
+    // mutant old-log-is-closed: otherwise its handle leaks
     old.close();
   }
 
@@ -499,6 +510,7 @@ export class Tree implements MaintainedTree, PressureSource {
     try {
       this.versions.commit(edit);
     } catch (error) {
+      // mutant latch-after-failed-edit: an edit that failed may be there or not: nothing may follow
       this.commits.fail(error);
       throw error;
     } finally {
@@ -513,7 +525,9 @@ export class Tree implements MaintainedTree, PressureSource {
     const [flushed, next = this.active] = this.waiting;
     this.commit({
       addTables: tables.map((table) => ({ level: 0, table })),
+      // mutant logs-of-waiting-memtables-stay: a log goes when all that it holds is in tables
       removeLogs: this.versions.logs.filter((log) => log < next.firstLog),
+      // mutant flushed-sequence: what is in tables does not count in a log: it may be a put whose tombstone is gone
       flushedSequence: flushed.newest,
       lastSequence: this.lastSequence,
     });
@@ -604,9 +618,11 @@ export class Tree implements MaintainedTree, PressureSource {
     if (this.waiting.length > 0 || isWorthFlushing) {
       await this.flushInTime();
     }
+    // mutant sync-at-close: without it what was accepted may be lost after closing
     await this.commits.flush();
     await this.commits.idle();
     const refusal = this.health.refusal();
+    // mutant latch-of-close: otherwise closing succeeds though writes were lost
     if (refusal !== undefined) throw refusal;
     if (!this.active.isEmpty) {
       this.commit({

@@ -5,7 +5,8 @@
  * Invariants:
  * - Every operation is reported to the hooks once, in the order of the calls.
  * - An asynchronous sync captures what is unsynced when it is called, and
- *   takes effect when it ends; so does a removal off the thread.
+ *   takes effect when it ends; so does a removal off the thread, unless the
+ *   hooks have it done at once.
  * - When the boot ends, everything that it has opened is dead: operations
  *   throw {@linkcode PowerLoss}, those under way reject with it and do nothing.
  * - Handles stay valid after a rename or removal, as on POSIX systems.
@@ -276,16 +277,21 @@ export class Boot implements FileSystem {
     );
   }
 
-  /** As the runtimes do it: each new directory is synced into the one above. */
+  /** As the runtimes do it: each new directory is synced into the one above, and before one is made in it. */
   makeDirectory(path: string): void {
     const parent = parentDirectory(path);
     if (parent !== path && this.#isMissing(parent)) this.makeDirectory(parent);
+    else if (this.#isMissing(path)) this.#syncParent(parent);
     this.#do(
       { kind: "makeDirectory", mutates: this.#isMissing(path), path },
       (tree) => tree.makeDirectory(path),
     );
+    this.#syncParent(path);
+  }
+
+  #syncParent(path: string): void {
     try {
-      this.syncDirectory(parent);
+      this.syncDirectory(parentDirectory(path));
     } catch (thrown) {
       if (thrown instanceof Error && isDenial(thrown.cause)) return;
       throw thrown;
@@ -310,10 +316,14 @@ export class Boot implements FileSystem {
     const { fault, operation } = this.#report(
       { kind: "remove", mutates: true, path, aside: true },
     );
-    await this.#takeTime(operation);
     const code = codeOf(fault);
+    const remove = () => this.#attempt(operation, (tree) => tree.remove(path));
+    const isEarly = code === undefined &&
+      this.#hooks.removesAtOnce?.(operation) === true;
+    if (isEarly) remove();
+    await this.#takeTime(operation);
     if (code !== undefined) throw faultError(operation, code);
-    this.#attempt(operation, (tree) => tree.remove(path));
+    if (!isEarly) remove();
   }
 
   syncDirectory(path: string): void {

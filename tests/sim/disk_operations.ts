@@ -86,6 +86,8 @@ export interface DiskHooks {
   readonly before?: (operation: DiskOperation) => Fault | undefined;
   /** How long an asynchronous sync or removal takes; one microtask by default. */
   readonly syncTime?: (operation: DiskOperation) => Promise<void>;
+  /** Whether a removal off the thread overtakes its caller. */
+  readonly removesAtOnce?: (operation: DiskOperation) => boolean;
 }
 
 /** What every operation of a boot throws that has ended. */

@@ -6,6 +6,7 @@
  */
 import { kindOf } from "../engine/support/files.ts";
 import type { DiskOperation, Fault } from "./disk.ts";
+import { PATH } from "./oracles.ts";
 import type { SeededDice } from "./random.ts";
 
 /** Decides about one operation. */
@@ -38,8 +39,8 @@ export function isCommitted({ kind }: DiskOperation): boolean {
 
 /** Every failure that makes sense for an operation. */
 export function faultsFor(operation: DiskOperation): Fault[] {
-  const { length = 0 } = operation;
-  switch (operation.kind) {
+  const { kind, path, length = 0 } = operation;
+  switch (kind) {
     case "read":
       return [
         { kind: "error", code: "EIO" },
@@ -53,6 +54,11 @@ export function faultsFor(operation: DiskOperation): Fault[] {
       ];
     case "sync":
     case "syncDirectory":
+      // What a lost sync takes from above the database nobody can put back:
+      // the directory is there, and counts as clean.
+      if (kind === "syncDirectory" && path !== PATH) {
+        return [{ kind: "error", code: "EIO" }];
+      }
       return [
         { kind: "error", code: "EIO" },
         { kind: "lostSync", code: "EIO" },

@@ -5,13 +5,15 @@
  *
  * - A crash state: the power fails, or the process dies, before a change of
  *   the disk; perhaps again and again during recovery.
- * - Damage: a bit flipped in a file of a database that was closed, or bytes of
- *   another place where its own should be. What is read must be right, or
- *   `CORRUPTION`.
+ * - Damage: a bit flipped in a file of a database that was closed, or whose
+ *   process died, or bytes of another place where its own should be. What is
+ *   read must be right, or `CORRUPTION`. Only what a log holds that nobody has
+ *   said to be synced may be taken for a lost tail.
  *
  * @module
  */
 import { type Db, type Options, VarveError } from "../../mod.ts";
+import { LOG_HEADER_LENGTH } from "../../lib/wal/format.ts";
 import { openWith } from "../open.ts";
 import type { Disk, DiskOperation, ListedFile } from "./disk.ts";
 import type { Crash, Ledger, Window } from "./ledger.ts";
@@ -51,6 +53,8 @@ export interface ProbeCounts {
   doubleCrashes: number;
   flippedBits: number;
   strayedWrites: number;
+  /** Files that were cut short. */
+  cuts: number;
   /** Damage that something was said of. */
   damageNoticed: number;
 }
@@ -62,7 +66,27 @@ interface Probe {
   readonly ledger: Ledger;
   readonly crash: Crash | undefined;
   readonly window: Window;
+  /** If it is to be damaged: what of the log must be spared. */
+  readonly tail?: Tail;
+  /** Where writes went that may come to stand in each other's place. */
+  readonly writes?: readonly Written[];
 }
+
+/** A write, so far as misdirecting it goes. */
+type Written = Required<Pick<DiskOperation, "path" | "position" | "length">>;
+
+/** The log that may have lost its end. */
+interface Tail {
+  /** Its path; "" while nothing was written to it. */
+  readonly path: string;
+  /** Where its last group starts. */
+  readonly position: number;
+  /** States up to here are durable, and the last group says so. */
+  readonly marked: number;
+}
+
+/** Writes that are remembered. */
+const WRITES_MOST = 40;
 
 /** Changes of the disk within which a crash during recovery comes. */
 const RECOVERY_CHANGES = 30;
@@ -74,12 +98,16 @@ export class Probes {
     doubleCrashes: 0,
     flippedBits: 0,
     strayedWrites: 0,
+    cuts: 0,
     damageNoticed: 0,
   };
   readonly #plan: ProbePlan;
   readonly #dice: SeededDice;
   #waiting: Probe[] = [];
   #taken = 0;
+  #tail: Tail = { path: "", position: 0, marked: 0 };
+  #opens = 0;
+  #writes: Written[] = [];
 
   constructor(seed: number, plan: ProbePlan) {
     this.#plan = plan;
@@ -87,10 +115,18 @@ export class Probes {
   }
 
   /** Before a change of the disk. */
-  onMutation(run: Run, { kind, path, index }: DiskOperation): void {
+  onMutation(run: Run, operation: DiskOperation): void {
+    this.#crash(run, operation);
+    if (operation.kind === "write") this.#noteWrite(run, operation);
+  }
+
+  #crash(run: Run, { kind, path, index }: DiskOperation): void {
     const dice = this.#dice;
     if (!dice.chance(this.#plan.crashes)) return;
-    const crash = dice.chance(0.85) ? "power loss" : "process death";
+    const crash = dice.chance(0.8) ? "power loss" : "process death";
+    const isSound = run.isOpen && run.faults.hits.length === 0 &&
+      !run.ledger.isCacheSuspect && run.counts.opens === this.#opens;
+    const isDamaged = crash === "process death" && isSound && dice.chance(0.6);
     this.#waiting.push({
       name: `${crash} before operation ${index}, ${kind} ${path}`,
       disk: run.disk.fork(),
@@ -98,7 +134,24 @@ export class Probes {
       ledger: run.ledger.copy(),
       crash,
       window: run.window(crash),
+      ...isDamaged ? { tail: this.#tail, writes: [...this.#writes] } : {},
     });
+  }
+
+  /** The next group of a log says what was synced before. What is written while opening stays out of this. */
+  #noteWrite(
+    run: Run,
+    { path, position = 0, length = 0 }: DiskOperation,
+  ): void {
+    this.#writes.push({ path, position, length });
+    if (this.#writes.length > WRITES_MOST) this.#writes.shift();
+    if (!run.isOpen) return;
+    const isFirst = run.counts.opens !== this.#opens;
+    this.#opens = run.counts.opens;
+    const isGroup = path.endsWith(".vlog") && position > 0;
+    if (isGroup) {
+      this.#tail = { path, position, marked: run.ledger.durable };
+    } else if (isFirst) this.#tail = { path: "", position: 0, marked: 0 };
   }
 
   /** After the database was closed. */
@@ -112,6 +165,7 @@ export class Probes {
         ledger: run.ledger.copy(),
         crash: undefined,
         window: { first: last, last },
+        writes: [...this.#writes],
       });
     }
   }
@@ -165,8 +219,9 @@ class Attempt {
 
   async run(): Promise<void> {
     try {
-      if (this.#probe.crash === undefined) await this.#damage();
-      else await this.#crash(this.#probe.crash);
+      const { crash, tail } = this.#probe;
+      if (crash === undefined || tail !== undefined) await this.#damage();
+      else await this.#crash(crash);
     } catch (error) {
       throw new Violation(
         `${this.#history.join("; ")}: ${describeError(error)}`,
@@ -278,7 +333,7 @@ class Attempt {
     }
     const model = this.#probe.ledger.modelAt(this.#window.first);
     checkEverything(db, model);
-    if (dice.chance(0.3)) await this.#goOn(db, model);
+    if (dice.chance(0.3)) db = await this.#goOn(db, model);
     if (dice.chance(0.3)) await this.#close(db);
     else this.#probe.disk.killProcess();
   }
@@ -313,30 +368,61 @@ class Attempt {
   }
 
   /** The database can be used on. */
-  async #goOn(db: Db, model: Model): Promise<void> {
+  async #goOn(db: Db, model: Model): Promise<Db> {
     this.#note("going on");
     const dice = this.#dice;
     const key = someKeys(model, dice, 1)[0] ?? "";
+    const durability = "sync";
     const writes = [
-      db.put("new", "value"),
-      db.delete(toBytes(key)),
-      db.deleteRange("k2", "k3"),
+      db.put("new", "value", { durability }),
+      db.delete(toBytes(key), { durability }),
+      db.deleteRange("k2", "k3", { durability }),
     ];
     model.apply({ type: "put", row: rowOf("new", toBytes("value")) });
     model.apply({ type: "delete", key });
     model.apply({ type: "deleteRange", start: "k2", end: "k3" });
     await this.#wait(Promise.all(writes));
     checkEverything(db, model);
-    await this.#wait(db.majorCompact());
-    checkEverything(db, model);
+    if (dice.chance(0.5)) {
+      await this.#wait(db.majorCompact());
+      checkEverything(db, model);
+    }
+    if (dice.chance(0.5)) return db;
+    this.#note("lost again, behind new writes");
+    this.#probe.disk.powerLoss(dice, "lose-all");
+    const { runtime } = this.#boot();
+    const found = await this.#wait(
+      openWith(runtime, PATH, this.#probe.options),
+    );
+    checkEverything(found, model);
+    return found;
   }
 
   // Damage.
 
   async #damage(): Promise<void> {
-    const isChanged = this.#dice.chance(0.7) ? this.#flip() : this.#stray();
-    if (!isChanged) return;
+    const { crash } = this.#probe;
+    if (crash !== undefined) this.#probe.disk.killProcess();
+    const fate = this.#dice.below(10);
+    const place = fate < 6
+      ? this.#flip()
+      : fate < 8
+      ? this.#stray()
+      : this.#cut();
+    if (place === undefined) return;
+    const first = Math.min(this.#window.first, this.#leastBehind(place));
+    this.#window = { ...this.#window, first };
     if (await this.#isNoticed()) this.#counts.damageNoticed++;
+  }
+
+  /** The least state that damage can be taken for a lost tail down to. */
+  #leastBehind({ path, position, length }: Written): number {
+    const { tail } = this.#probe;
+    const end = position + length;
+    if (path !== tail?.path || end <= LOG_HEADER_LENGTH) return Infinity;
+    // Whatever says how far the log was synced may be gone.
+    if (position < tail.position && end > tail.position) return 0;
+    return tail.marked;
   }
 
   #anyFile(): ListedFile {
@@ -344,40 +430,68 @@ class Attempt {
     return this.#dice.pick(files);
   }
 
-  #flip(): boolean {
+  #flip(): Written {
     const { path, length } = this.#anyFile();
-    const bit = this.#dice.below(length * 8);
+    // Headers are small, and say much.
+    const reach = this.#dice.chance(0.3) ? Math.min(length, 64) : length;
+    const bit = this.#dice.below(reach * 8);
     this.#probe.disk.flipBit(path, bit);
     this.#note(`bit ${bit} of ${path}`);
     this.#counts.flippedBits++;
-    return true;
+    return { path, position: Math.floor(bit / 8), length: 1 };
   }
 
-  /** Bytes of one place over those of another; returns whether that changed any. */
-  #stray(): boolean {
+  /** A log or table becomes shorter, with luck by whole writes. */
+  #cut(): Written | undefined {
     const { disk } = this.#probe;
+    const { path, position } = this.#anyWrite();
+    if (!/\.v(log|tab)$/.test(path)) return undefined;
+    const bytes = disk.readFile(path);
+    disk.writeFile(path, bytes.subarray(0, position));
+    this.#note(`${path} is cut at ${position}`);
+    this.#counts.cuts++;
+    return { path, position, length: bytes.length - position };
+  }
+
+  /** A write that can have gone astray: whole, with luck, and to where another one began. */
+  #anyWrite(near?: Written): Written {
+    const { disk, writes = [] } = this.#probe;
     const dice = this.#dice;
-    const [from, to] = [this.#anyFile(), this.#anyFile()];
-    const [bytes, target] = [disk.readFile(from.path), disk.readFile(to.path)];
-    const start = dice.below(from.length);
-    const place = dice.below(to.length);
-    const length = 1 + dice.below(
-      Math.min(600, from.length - start, to.length - place),
+    const sizes = new Map(disk.list().map((file) => [file.path, file.length]));
+    const whole = writes.filter(({ path, position, length }) =>
+      length > 0 && position + length <= (sizes.get(path) ?? 0)
     );
+    const same = whole.filter((write) => write.path === near?.path);
+    if (same.length > 1 && dice.chance(0.6)) return dice.pick(same);
+    if (whole.length > 1 && dice.chance(0.7)) return dice.pick(whole);
+    const { path, length } = this.#anyFile();
+    const position = dice.below(length);
+    return { path, position, length: 1 + dice.below(length - position) };
+  }
+
+  /** Bytes of one place over those of another; returns where that changed any. */
+  #stray(): Written | undefined {
+    const { disk } = this.#probe;
+    const from = this.#anyWrite();
+    const to = this.#anyWrite(from);
+    const source = disk.readFile(from.path).subarray(from.position);
+    const target = disk.readFile(to.path);
+    const { path, position } = to;
+    const length = Math.min(from.length, target.length - position);
     const before = target.slice();
-    target.set(bytes.subarray(start, start + length), place);
-    if (areEqual(before, target)) return false;
-    disk.writeFile(to.path, target);
+    target.set(source.subarray(0, length), position);
+    if (areEqual(before, target)) return undefined;
+    disk.writeFile(path, target);
     this.#note(
-      `${length} bytes of ${from.path} from ${start} at ${place} of ${to.path}`,
+      `${length} bytes of ${from.path} from ${from.position} at ${position} of ${path}`,
     );
     this.#counts.strayedWrites++;
-    return true;
+    return { path, position, length };
   }
 
   /** Opens and reads what is damaged; returns whether `CORRUPTION` was said. */
   async #isNoticed(): Promise<boolean> {
-    const { ledger, options } = this.#probe;
+    const { options } = this.#probe;
     const dice = this.#dice;
     const { runtime, files: booted } = this.#boot();
     let db: Db;
@@ -388,15 +502,32 @@ class Attempt {
       checkLetGo(booted);
       return true;
     }
-    const isNoticed = this.#readDamaged(db, ledger.model);
-    if (dice.chance(0.5)) {
-      await this.#wait(db.majorCompact()).catch((error) =>
-        this.#noticed(error)
-      );
-      this.#readDamaged(db, ledger.model);
+    const model = this.#modelOf(db);
+    let isNoticed = model === undefined;
+    if (model !== undefined) {
+      isNoticed = this.#readDamaged(db, model);
+      if (dice.chance(0.5)) {
+        await this.#wait(db.majorCompact()).catch((error) =>
+          this.#noticed(error)
+        );
+        this.#readDamaged(db, model);
+      }
     }
     await this.#close(db);
     return isNoticed;
+  }
+
+  /** What must be read; `undefined` if damage keeps it from being told. */
+  #modelOf(db: Db): Model | undefined {
+    const { ledger, crash } = this.#probe;
+    if (crash === undefined) return ledger.model;
+    try {
+      const { lastSequence } = db.stats();
+      return ledger.modelAt(stateOf(db, ledger, this.#window, lastSequence));
+    } catch (error) {
+      this.#noticed(error);
+      return undefined;
+    }
   }
 
   #noticed(error: unknown): void {

@@ -78,6 +78,7 @@ export class SimulatedProcess implements Owner {
     const hooks: DiskHooks = {
       before: (operation) => this.#before(operation),
       syncTime: (operation) => this.#syncTime(operation),
+      removesAtOnce: () => this.#timeDice.chance(0.5),
     };
     this.files = disk.boot(hooks);
     this.runtime = this.#makeRuntime();

@@ -23,7 +23,7 @@ import {
 } from "../../mod.ts";
 import { openWith } from "../open.ts";
 import { Disk, type DiskOperation, type Fault } from "./disk.ts";
-import { Faults, fileKindOf, isCommitted } from "./faults.ts";
+import { Faults, fileKindOf, isCommitted, strikeAfter } from "./faults.ts";
 import { type Crash, Ledger, type Window } from "./ledger.ts";
 import { Life } from "./life.ts";
 import type { Change } from "./model.ts";
@@ -132,6 +132,10 @@ export class Run {
   #violation: Violation | undefined;
   /** The step of simulated time in which a write or sync failed, by kind of file. */
   readonly #poisoned: Map<string, number> = new Map();
+  /** Files of which a write or sync was seen to fail. */
+  readonly #broken: Set<string> = new Set();
+  /** Files of which a sync is under way. */
+  readonly #syncing: Set<string> = new Set();
 
   constructor(plan: RunPlan) {
     this.plan = plan;
@@ -141,6 +145,11 @@ export class Run {
     this.scheduler.onQuiet = () => plan.onQuiet?.(this);
     this.options = randomOptions(this.dice.stream("options"));
     plan.faults?.(this.faults);
+  }
+
+  /** Whether a database is open. */
+  get isOpen(): boolean {
+    return this.#life !== undefined;
   }
 
   /** The open database. */
@@ -162,7 +171,11 @@ export class Run {
 
   async #drive(): Promise<void> {
     const weights = operationWeights(this.dice.stream("weights"), this.plan);
-    await this.#surviving(() => this.open(this.dice.stream("first opening")));
+    const first = this.dice.stream("first opening");
+    if (!this.plan.isCalm && first.chance(0.3)) {
+      this.armCrash("process death", first.below(8));
+    }
+    await this.#surviving(() => this.open(first));
     for (let i = 0; i < this.plan.operations; i++) {
       const dice = this.dice.stream("operation", i);
       const which = OPERATIONS[dice.weighted(weights)];
@@ -213,6 +226,9 @@ export class Run {
         dice.pick(["any", "any", "any", "lose-all", "keep-all"] as const),
       );
     } else this.counts.processDeaths++;
+    if (dice.chance(0.2)) {
+      this.faults.arm(strikeAfter(dice, dice.below(40), false));
+    }
     if (dice.chance(0.3)) {
       this.counts.crashesDuringRecovery++;
       this.armCrash(
@@ -263,7 +279,8 @@ export class Run {
       },
     });
     this.scheduler.dropDead();
-    this.#poisoned.clear();
+    this.#syncing.clear();
+    this.#forgetFailures();
     return this.#process;
   }
 
@@ -275,6 +292,7 @@ export class Run {
       if (plan !== undefined && plan.left-- <= 0) return this.#die(plan.crash);
     }
     this.#checkNotRetried(operation);
+    this.#checkOneSync(operation);
     const fault = this.faults.strike(
       operation,
       this.#life?.isClosing === true,
@@ -291,11 +309,14 @@ export class Run {
     this.note(`fault: ${name} at ${kind} ${path}`);
     this.ledger.isCacheSuspect ||= fault.kind === "lostSync";
     const isLater = kind === "sync" && operation.now === false;
-    if (!isLater) this.#poison(operation);
+    if (isLater) return;
+    this.#poison(operation);
+    if (isCommitted(operation)) this.#broken.add(path);
   }
 
   /** An asynchronous sync has taken its time: now its failure is told. */
   #after(operation: DiskOperation): void {
+    if (operation.kind === "sync") this.#syncing.delete(operation.path);
     const isHit = this.faults.hits.some((hit) =>
       hit.operation.index === operation.index
     );
@@ -312,11 +333,27 @@ export class Run {
     if (!isCommitted(operation) || this.#life === undefined) return;
     const kind = fileKindOf(operation);
     if (kind !== "log" && kind !== "manifest") return;
-    const since = this.#poisoned.get(kind);
-    if (since === undefined || this.scheduler.steps <= since) return;
+    const since = this.#poisoned.get(kind) ?? Infinity;
+    // In the step in which a sync fails, others may have been on their way.
+    const isLater = this.scheduler.steps > since;
+    if (!isLater && !this.#broken.has(operation.path)) return;
     this.violate(
       `a ${operation.kind} of ${operation.path} after one had failed`,
     );
+  }
+
+  /** A second sync of a log may hide the failure of the first. */
+  #checkOneSync({ kind, path, now }: DiskOperation): void {
+    if (kind !== "sync" || !path.endsWith(".vlog")) return;
+    if (this.#syncing.has(path)) {
+      this.violate(`a sync of ${path} while another is under way`);
+    }
+    if (now === false) this.#syncing.add(path);
+  }
+
+  #forgetFailures(): void {
+    this.#poisoned.clear();
+    this.#broken.clear();
   }
 
   #workerEnds(moment: WorkerMoment): boolean {
@@ -354,7 +391,7 @@ export class Run {
     const db = await this.#openHandle(process, dice);
     this.counts.opens++;
     this.#crashPlan = undefined;
-    this.#poisoned.clear();
+    this.#forgetFailures();
     const life = new Life(process, db, this.options);
     this.#life = life;
     life.listen((event) => this.#onEvent(event));
