@@ -5,6 +5,7 @@
  * @module
  */
 import { Found } from "../../../lib/cursor.ts";
+import { getU32, putU32 } from "../../../lib/encoding/fixed.ts";
 import { hashKey, keyHash } from "../../../lib/encoding/hash.ts";
 import type { Fragment } from "../../../lib/memtable/range_tombstones.ts";
 import { TableCursor } from "../../../lib/sstable/cursor.ts";
@@ -13,6 +14,8 @@ import {
   encodeFooter,
   FOOTER_LENGTH,
   type Handle,
+  TABLE_VERSION,
+  TABLE_VERSION_MIN,
 } from "../../../lib/sstable/format.ts";
 import { Table } from "../../../lib/sstable/table.ts";
 import { assert, assertEquals } from "../../assert.ts";
@@ -37,6 +40,8 @@ import { putTogether, takeApart } from "../support/table_parts.ts";
 import { decode, type Outcome, type Target } from "../support/target.ts";
 
 const NUMBER = 7;
+/** Where a footer has its version. */
+const VERSION_AT = 52;
 const NOW = 2 ** 48 - 1;
 
 function someKey(random: Random): string {
@@ -211,7 +216,12 @@ function footers(random: Random, valid: Uint8Array): void {
     () => decodeFooter(changed, "", NUMBER, valid.length),
   );
   if ("refused" in outcome) return;
-  assertEquals(encodeFooter(outcome.value), changed.slice(0, FOOTER_LENGTH));
+  const again = encodeFooter(outcome.value);
+  const version = getU32(changed, VERSION_AT);
+  assert(version >= TABLE_VERSION_MIN && version <= TABLE_VERSION);
+  putU32(again, VERSION_AT, version); // An older one is read, too.
+  const sealed = sealTable(again, NUMBER, []);
+  assertEquals(sealed, changed.slice(0, FOOTER_LENGTH));
 }
 
 /** Tables. */
