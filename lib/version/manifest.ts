@@ -248,7 +248,7 @@ export class ManifestFollower {
 function checkHeader(bytes: Uint8Array, path: string, number: number): void {
   const whole = bytes.length >= HEADER_LENGTH &&
     MAGIC.every((byte, i) => bytes[i] === byte) &&
-    // mutant checksum-manifest-header: without it a damaged header is believed
+    // no mutant: all that it covers is compared as well
     getU32(bytes, 20) === checksum(bytes.subarray(0, 20), 0);
   if (!whole) throw corruption(path, 0, "the header of a manifest", "another");
   const version = getU32(bytes, 8);
