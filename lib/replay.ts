@@ -10,7 +10,8 @@
  *   synced there, before anything stands on them.
  * - What the manifest says is in tables does not count in a log: the log may
  *   have lost a delete whose tombstone a compaction has dropped since.
- * - Everything is read and checked before the new log is made.
+ * - Everything is read and checked before the new log is made. What is written
+ *   to it is read again, and must be the same.
  *
  * @module
  */
@@ -27,7 +28,12 @@ import type { TableMeta } from "./sstable/meta.ts";
 import type { KnownLog, TreeState } from "./version/state.ts";
 import type { VersionSet } from "./version/version_set.ts";
 import type { LogHeader } from "./wal/format.ts";
-import { type LogReplay, type LogSink, replayLog } from "./wal/reader.ts";
+import {
+  type LogReplay,
+  type LogSeal,
+  type LogSink,
+  replayLog,
+} from "./wal/reader.ts";
 import { LogWriter } from "./wal/writer.ts";
 
 /** Arenas of flushed memtables kept for the next ones. */
@@ -146,7 +152,7 @@ export function replayLogs(
     );
   }
   const newNumber = versions.newFileNumber();
-  let last: { number: number; lastSequence: number } | undefined;
+  let last: { number: number } & LogSeal | undefined;
   let kept = 0;
   let sealedSequence = 0;
   let lostTailBytes = 0;
@@ -155,7 +161,7 @@ export function replayLogs(
     replay.log = seal === undefined ? newNumber : number;
     const result = replayOne(files, versions, number, known, replay);
     if (last !== undefined) checkFollows(versions, result.header, last);
-    last = { number, lastSequence: result.seal.lastSequence };
+    last = { number, ...result.seal };
     lostTailBytes = result.lostTailBytes;
     if (seal === undefined) continue;
     sealedSequence = seal.lastSequence;
@@ -169,9 +175,8 @@ export function replayLogs(
   });
   try {
     // Its entry in the directory is synced before CURRENT can lead to it.
-    for (const [number, known] of unsealed) {
-      const rewrite = new Rewrite(log, state.flushedSequence);
-      replayOne(files, versions, number, known, rewrite);
+    if (last !== undefined && unsealed.length > 0) {
+      rewrite(files, versions, last, new Rewrite(log, state.flushedSequence));
     }
     // mutant torn-log-is-written-again: a log that may have lost its tail is never appended to
     log.write();
@@ -217,6 +222,17 @@ function replayOne(
     throw corruption(path, 0, "a log that the manifest names", "no file");
   }
   return replayLog(files, path, number, known, sink);
+}
+
+/** Replays the log that was not sealed once more: as it was read before, for that is what memtables show. */
+function rewrite(
+  files: FileSystem,
+  versions: VersionSet,
+  { number, length, lastSequence }: { number: number } & LogSeal,
+  sink: Rewrite,
+): void {
+  const seal = { length, lastSequence };
+  replayOne(files, versions, number, { syncedLength: length, seal }, sink);
 }
 
 /** The header of a log names its predecessor, so that a missing or shorter one is seen. */

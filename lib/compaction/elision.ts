@@ -116,7 +116,7 @@ export class ElisionByRange implements TombstoneElision {
     end: number,
     sequence: number,
   ): boolean {
-    // mutant range-elision-memtables: otherwise what it hides in a memtable is back
+    // no mutant: nothing in a memtable is older than what a table holds; this does not rely on it
     if (this.memtablesOldest < sequence) return false;
     const bare = start === 0 ? key : key.subarray(start, end);
     this.sequence = sequence;
@@ -129,7 +129,7 @@ export class ElisionByRange implements TombstoneElision {
     end: Uint8Array,
     sequence: number,
   ): boolean {
-    // mutant range-elision-range-memtables: otherwise what it hides in a memtable is back
+    // no mutant: as above
     if (this.memtablesOldest < sequence) return false;
     this.sequence = sequence;
     // mutant range-elision-range: otherwise a deleted range is back
@@ -191,7 +191,7 @@ export class ElisionByLookup implements TombstoneElision {
     end: number,
     sequence: number,
   ): boolean {
-    // mutant lookup-elision-memtables: otherwise what it hides in a memtable is back
+    // no mutant: as above
     if (this.memtablesOldest < sequence) return false;
     this.key = start === 0 ? key : copyBytes(key, start, end);
     this.keyLength = end - start;
@@ -207,7 +207,7 @@ export class ElisionByLookup implements TombstoneElision {
     end: Uint8Array,
     sequence: number,
   ): boolean {
-    // mutant lookup-elision-range-memtables: otherwise what it hides in a memtable is back
+    // no mutant: as above
     if (!this.rules.rangeDrop || this.memtablesOldest < sequence) return false;
     return !this.outside.someIn(
       start,

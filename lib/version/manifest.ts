@@ -249,7 +249,7 @@ function checkHeader(bytes: Uint8Array, path: string, number: number): void {
   const whole = bytes.length >= HEADER_LENGTH &&
     MAGIC.every((byte, i) => bytes[i] === byte) &&
     getU16(bytes, 18) === 0 &&
-    // mutant checksum-manifest-header: without it a damaged header is believed
+    // no mutant: all that it covers is compared as well
     getU32(bytes, 20) === checksum(bytes.subarray(0, 20), 0);
   if (!whole) throw corruption(path, 0, "the header of a manifest", "another");
   const version = getU32(bytes, 8);

@@ -229,7 +229,7 @@ export class VersionSet {
 
   /** Removes a file that no version names. If that fails, it is not worth failing for: the next open tries again. */
   private removeFile(path: string): void {
-    // mutant no-removal-after-failure: an edit that failed may turn up, and wants its files
+    // no mutant: what goes was removed by an edit that is durable; after closing, the directory is somebody else's
     if (this.failed) return;
     if (this.files.removeAside !== undefined) {
       const removal = this.files.removeAside(path).catch(() => {})

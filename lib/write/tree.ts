@@ -450,8 +450,7 @@ export class Tree implements MaintainedTree, PressureSource {
 
   /** Starts a new log if one is due. A failure latches the handle. */
   private changeLogIfDue(): void {
-    // mutant latch-of-log-change: otherwise a new log hides the hole in the old one
-    if (!this.isLogChangeDue || this.health.failure !== undefined) return;
+    if (!this.isLogChangeDue) return;
     this.isLogChangeDue = false;
     try {
       // mutant finish-before-next-log: without it the log is sealed before its last group

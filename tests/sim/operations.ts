@@ -137,6 +137,16 @@ function put(run: Run, dice: SeededDice, change: Change): Promise<void> {
   );
 }
 
+/** Many writes in one turn, before the first of them reaches the log. */
+async function burst(run: Run, dice: SeededDice): Promise<void> {
+  const all: Promise<void>[] = [];
+  const { process } = run.life;
+  for (let i = 2 + dice.below(30); i > 0 && !process.isDead; i--) {
+    all.push(put(run, dice, randomPut(run, dice)));
+  }
+  await Promise.all(all);
+}
+
 function batchOf(changes: readonly Change[]): Batch {
   const batch = new Batch();
   for (const change of changes) {
@@ -418,6 +428,7 @@ export const OPERATIONS: readonly Operation[] = [
       );
     },
   },
+  { name: "burst of puts", weight: 2, perform: burst },
   {
     name: "large put",
     weight: 0.5,

@@ -15,7 +15,8 @@
 import { type Db, type Options, VarveError } from "../../mod.ts";
 import { LOG_HEADER_LENGTH } from "../../lib/wal/format.ts";
 import { openWith } from "../open.ts";
-import type { Disk, DiskOperation, ListedFile } from "./disk.ts";
+import type { Disk, DiskOperation, Fault, ListedFile } from "./disk.ts";
+import { faultsFor } from "./faults.ts";
 import type { Crash, Ledger, Window } from "./ledger.ts";
 import { areEqual, type Model, rowOf, toBytes } from "./model.ts";
 import { randomOptions } from "./options.ts";
@@ -51,6 +52,8 @@ export interface ProbeCounts {
   crashStates: number;
   /** Those in which a recovery crashed, too. */
   doubleCrashes: number;
+  /** Those in which a recovery met a failure. */
+  failingOpens: number;
   flippedBits: number;
   strayedWrites: number;
   /** Files that were cut short. */
@@ -83,6 +86,8 @@ interface Tail {
   readonly position: number;
   /** States up to here are durable, and the last group says so. */
   readonly marked: number;
+  /** States up to here are durable, and the manifest says so. */
+  readonly opened: number;
 }
 
 /** Writes that are remembered. */
@@ -96,6 +101,7 @@ export class Probes {
   readonly counts: ProbeCounts = {
     crashStates: 0,
     doubleCrashes: 0,
+    failingOpens: 0,
     flippedBits: 0,
     strayedWrites: 0,
     cuts: 0,
@@ -105,7 +111,7 @@ export class Probes {
   readonly #dice: SeededDice;
   #waiting: Probe[] = [];
   #taken = 0;
-  #tail: Tail = { path: "", position: 0, marked: 0 };
+  #tail: Tail = { path: "", position: 0, marked: 0, opened: 0 };
   #opens = 0;
   #writes: Written[] = [];
 
@@ -148,10 +154,11 @@ export class Probes {
     if (!run.isOpen) return;
     const isFirst = run.counts.opens !== this.#opens;
     this.#opens = run.counts.opens;
+    const marked = run.ledger.durable;
+    const opened = isFirst ? marked : this.#tail.opened;
     const isGroup = path.endsWith(".vlog") && position > 0;
-    if (isGroup) {
-      this.#tail = { path, position, marked: run.ledger.durable };
-    } else if (isFirst) this.#tail = { path: "", position: 0, marked: 0 };
+    if (isGroup) this.#tail = { path, position, marked, opened };
+    else if (isFirst) this.#tail = { path: "", position: 0, marked, opened };
   }
 
   /** After the database was closed. */
@@ -194,6 +201,8 @@ class Attempt {
   readonly #dice: SeededDice;
   readonly #counts: ProbeCounts;
   readonly #sabotage: RunPlan["sabotage"];
+  /** Fails operations of an opening. */
+  #strike: ((operation: DiskOperation) => Fault | undefined) | undefined;
   readonly #scheduler: Scheduler;
   #process: SimulatedProcess;
   #window: Window;
@@ -245,7 +254,7 @@ class Attempt {
           if (operation.mutates && this.#left-- <= 0) {
             this.#probe.disk.killProcess();
           }
-          return this.#sabotage?.(operation);
+          return this.#strike?.(operation) ?? this.#sabotage?.(operation);
         },
       },
     });
@@ -265,6 +274,7 @@ class Attempt {
     this.#counts.crashStates++;
     if (crash === "power loss") this.#losePower();
     else this.#probe.disk.killProcess();
+    if (dice.chance(0.15)) await this.#openFailing();
     if (dice.chance(0.4)) this.#counts.doubleCrashes++;
     else return await this.#recover();
     do await this.#crashAgain(); while (dice.chance(0.4));
@@ -299,6 +309,41 @@ class Attempt {
       this.#losePower();
       this.#lowerWindow();
     } else this.#probe.disk.killProcess();
+  }
+
+  /** Opens while an operation fails: that may go wrong, but not unnoticed. */
+  async #openFailing(): Promise<void> {
+    const dice = this.#dice;
+    let left = dice.below(40);
+    let fault: Fault | undefined;
+    this.#strike = (operation) => {
+      if (fault !== undefined || left-- > 0) return undefined;
+      this.#note(`${operation.kind} ${operation.path} fails`);
+      fault = dice.pick(faultsFor(operation));
+      // It looks like a lost tail, for all that can be told.
+      const isTail = fault.kind === "flipOnRead" &&
+        operation.path.endsWith(".vlog");
+      if (isTail) this.#window = { ...this.#window, first: 0 };
+      return fault;
+    };
+    const { runtime, files } = this.#boot();
+    this.#counts.failingOpens++;
+    let isOpen = false;
+    try {
+      const opening = openWith(runtime, PATH, this.#probe.options);
+      const db = await this.#wait(opening);
+      isOpen = true;
+      this.#look(db);
+    } catch (error) {
+      const code = error instanceof VarveError ? error.code : "none";
+      const isRead = fault?.kind === "flipOnRead" ||
+        fault?.kind === "shortRead";
+      const isTold = code === "IO" || code === "CORRUPTION" && isRead;
+      if (fault === undefined || !isTold) throw error;
+    }
+    if (!isOpen) checkLetGo(files);
+    this.#strike = undefined;
+    this.#probe.disk.killProcess();
   }
 
   /** The power is gone as well: what was only written counts no more, unless an opening has shown it. */
@@ -421,7 +466,7 @@ class Attempt {
     const end = position + length;
     if (path !== tail?.path || end <= LOG_HEADER_LENGTH) return Infinity;
     // Whatever says how far the log was synced may be gone.
-    if (position < tail.position && end > tail.position) return 0;
+    if (position < tail.position && end > tail.position) return tail.opened;
     return tail.marked;
   }
 

@@ -114,7 +114,11 @@ export class SimulatedProcess implements Owner {
   async #syncTime(operation: DiskOperation): Promise<void> {
     const dice = this.#timeDice;
     const fate = dice.below(8);
-    const milliseconds = fate < 3 ? 0 : fate < 7 ? dice.below(300) / 100 : 30;
+    const milliseconds = fate < 3
+      ? 0
+      : fate < 7
+      ? dice.below(300) / 100
+      : dice.pick([30, 30, 300]);
     await this.#setup.scheduler.sleep(milliseconds, this);
     this.#setup.hooks?.after?.(operation);
   }

@@ -351,3 +351,18 @@ describe("files in memory", () => {
     });
   });
 });
+
+test("a directory whose maker died before it was synced is synced before one is made in it", () =>
+  withTempDir(async (dir) => {
+    const { files } = await selectRuntime();
+    files.makeDirectory(`${dir}/left`);
+    const sync = files.syncDirectory.bind(files);
+    const synced: string[] = [];
+    files.syncDirectory = (path) => {
+      const isMade = files.stat(`${dir}/left/db`) !== undefined;
+      synced.push(`${path}, ${isMade ? "after" : "before"}`);
+      sync(path);
+    };
+    files.makeDirectory(`${dir}/left/db`);
+    assertEquals(synced, [`${dir}, before`, `${dir}/left, after`]);
+  }));
