@@ -545,6 +545,8 @@ test("what a life left to be merged was merged only after the next flush", async
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   assertLess(db.stats().tableCount, 8);
+});
+
 /** Reads of logs have a bit flipped in the last byte, but for the first `sound` of them. */
 class MisreadLogs extends MemoryFileSystem {
   sound = Infinity;
