@@ -18,7 +18,7 @@
  *
  * @module
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -85,6 +85,14 @@ function copyWith(path?: string, text?: string): string {
   return directory;
 }
 
+/** What runs: a mutant may hang, and must not outlive this. */
+const running: Set<ChildProcess> = new Set();
+
+function endAll(): never {
+  for (const child of running) child.kill("SIGKILL");
+  process.exit(1);
+}
+
 /** Lets the simulator run in a copy until it fails. */
 async function hunt(directory: string): Promise<Verdict> {
   const start = Date.now();
@@ -93,6 +101,7 @@ async function hunt(directory: string): Promise<Verdict> {
     ["run", "--no-check", "-A", HUNT, given.seeds, given.seconds],
     { cwd: directory, stdio: ["ignore", "pipe", "pipe"] },
   );
+  running.add(child);
   let complaint = "";
   child.stderr.on("data", (bytes) => complaint += bytes);
   const ended = new Promise((resolve) => child.on("close", resolve));
@@ -115,6 +124,7 @@ async function hunt(directory: string): Promise<Verdict> {
     }, HANG_SECONDS * 1000);
   }
   await ended;
+  running.delete(child);
   clearTimeout(timer);
   if (!isReady) throw new Error(`a mutant does not run: ${complaint}`);
   if (hasHung) message = "it hangs";
@@ -160,6 +170,8 @@ async function checkEngine(): Promise<void> {
 }
 
 async function main(): Promise<void> {
+  process.on("SIGTERM", endAll);
+  process.on("SIGINT", endAll);
   const marks = marksByName();
   const names = [...MUTANTS.keys()].filter(isWanted);
   if (given.only === "*") await checkEngine();
