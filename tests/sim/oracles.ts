@@ -191,9 +191,6 @@ export function someKeys(model: Model, dice: Dice, count: number): string[] {
   });
 }
 
-/** Simulated time in which a file that nobody needs any more is removed. */
-export const REMOVAL_MILLISECONDS = 100;
-
 /**
  * Files that no version names, but for tables that are `made`: none may be
  * there right after opening.
@@ -222,6 +219,16 @@ export function orphansOf(
   count("current", 1);
   if (names.includes("CURRENT.tmp")) orphans.push("CURRENT.tmp");
   return orphans;
+}
+
+/** Orphans of a database just opened; a merge begun by the opening is first let come to its end, and be rid of its inputs. */
+export async function orphansLeft(
+  look: () => string[],
+  idle: () => Promise<void>,
+): Promise<string[]> {
+  if (look().length === 0) return [];
+  await idle();
+  return look();
 }
 
 /** Whatever reads says that the database is closed; readers of other threads let go of their files then. */

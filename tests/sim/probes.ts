@@ -26,9 +26,9 @@ import {
   checkRow,
   checkValue,
   must,
+  orphansLeft,
   orphansOf,
   PATH,
-  REMOVAL_MILLISECONDS,
   someKeys,
   stateOf,
   Violation,
@@ -390,16 +390,10 @@ class Attempt {
       this.#look(db);
       const { disk } = this.#probe;
       const { made } = this.#process;
-      let orphans = orphansOf(disk, db.stats(), made);
-      if (orphans.length > 0) {
-        // A merge begun at the opening may have done with its inputs.
-        const removed = this.#scheduler.sleep(
-          REMOVAL_MILLISECONDS,
-          this.#process,
-        );
-        await this.#wait(removed);
-        orphans = orphansOf(disk, db.stats(), made);
-      }
+      const orphans = await orphansLeft(
+        () => orphansOf(disk, db.stats(), made),
+        () => this.#wait(this.#scheduler.idle()),
+      );
       if (orphans.length === 0) return db;
       // Behind a manifest whose end was torn, an opening removes nothing.
       must(attempt === 0, () => `not removed: ${orphans.join(" ")}`);

@@ -35,9 +35,9 @@ import {
   checkGets,
   checkLetGo,
   must,
+  orphansLeft,
   orphansOf,
   PATH,
-  REMOVAL_MILLISECONDS,
   someKeys,
   stateOf,
   Violation,
@@ -406,17 +406,15 @@ export class Run {
         `${stats.tableCount} tables; ${describeOptions(this.options)}`,
     );
     this.ledger.shown(state);
-    let orphans = orphansOf(this.disk, stats, process.made);
     const mayHaveOrphans = this.#lastEnds.size > 0 ||
       this.faults.hits.length > 0;
     this.#lastEnds.clear();
     const keys = someKeys(this.ledger.model, dice, 6);
     this.#readOnceMore(() => checkGets(db, this.ledger.model, keys));
-    if (orphans.length > 0) {
-      // A merge begun at the opening may have done with its inputs.
-      await this.scheduler.sleep(REMOVAL_MILLISECONDS, process);
-      orphans = orphansOf(this.disk, db.stats(), process.made);
-    }
+    const orphans = await orphansLeft(
+      () => orphansOf(this.disk, db.stats(), process.made),
+      () => this.live(this.scheduler.idle()),
+    );
     if (orphans.length === 0) return;
     // Behind a manifest whose end was torn, an opening removes nothing.
     must(mayHaveOrphans, () => `not removed: ${orphans.join(" ")}`);
