@@ -605,14 +605,18 @@ export class Maintenance {
     }
   }
 
-  /** Small merges, if they can be done soon. */
+  /** Small merges, if they can be done soon. What is not done by then goes on, and holds the lane. */
   private mergeInTime(): Promise<void> {
-    const merged = this.mergeSmall().catch(() => {}); // The tables stay.
+    const { options, runtime } = this.tree;
+    const isBusy = this.compacting !== undefined &&
+      this.compactingBytes > MERGE_AT_CLOSE_BYTES;
+    if (options.compaction.background === "off" || isBusy) {
+      return Promise.resolve();
+    }
+    const merged = this.inTurn(() => this.mergeSmall())
+      .catch(() => {}); // The tables stay.
     return new Promise((resolve) => {
-      const cancel = this.tree.runtime.later(
-        MERGE_AT_CLOSE_MILLISECONDS,
-        resolve,
-      );
+      const cancel = runtime.later(MERGE_AT_CLOSE_MILLISECONDS, resolve);
       merged.then(cancel).then(resolve);
     });
   }
@@ -622,10 +626,7 @@ export class Maintenance {
    * would otherwise leave one more behind each time, for ever.
    */
   private async mergeSmall(): Promise<void> {
-    if (this.tree.options.compaction.background === "off") return;
     let left = MERGE_AT_CLOSE_BYTES;
-    if (this.compacting !== undefined && this.compactingBytes > left) return;
-    await this.lane;
     while (!this.isClosed) {
       const { metas } = this.tree.versions.current;
       const pick = this.strategy.pickMinor(metas, this.pickOptions);
@@ -637,13 +638,18 @@ export class Maintenance {
   }
 
   /** Runs `use` behind whatever the compaction lane has to do. */
+  private inTurn<T>(use: () => Promise<T>): Promise<T> {
+    const turn = this.lane.then(use);
+    this.lane = turn.catch(() => {});
+    return turn;
+  }
+
+  /** The same, unless the end comes first: `ABORTED` then. */
   private exclusively<T>(use: () => Promise<T>): Promise<T> {
-    const turn = this.lane.then(() => {
+    return this.inTurn(() => {
       if (this.isClosing) throw aborted();
       return use();
     });
-    this.lane = turn.catch(() => {});
-    return turn;
   }
 
   /**

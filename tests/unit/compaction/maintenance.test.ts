@@ -73,7 +73,10 @@ class FakeTree implements MaintainedTree {
     const clock = () => this.now += this.tick;
     this.runtime = {
       ...memoryRuntime(this.files, { clock }),
-      startWorker: threads?.runtime.startWorker,
+      ...threads && {
+        startWorker: threads.runtime.startWorker,
+        later: threads.runtime.later,
+      },
     };
     // Without a cache, so that every look at a block is counted.
     const context = { ...newContext(this.files, 0), counters: this.counters };
@@ -542,6 +545,26 @@ function taskOf(thread: FakeThread): Task {
 }
 
 const WORKER: CompactionOptions = { background: "worker", minThreshold: 64 };
+
+test("close() ended before the merge that it had waited for and given up", async () => {
+  const threads = new FakeThreads();
+  const tree = new FakeTree({ ...WORKER, minThreshold: 2 }, threads);
+  tree.addTable(entries(10));
+  tree.addTable(entries(10, 100));
+  let isClosed = false;
+  const closing = tree.maintenance.close(true).then(() => isClosed = true);
+  const thread = await threads.getReady();
+  await threads.timersGoOff(); // It has waited long enough.
+  await turns(tree);
+  assertEquals(thread.types, ["open", "run", "abort"]);
+  assertEquals(isClosed, false, "the thread may still be making files");
+  const error = { message: "given up", code: "ABORTED" } as const;
+  thread.say({ type: "failed", id: thread.runs[0], error });
+  await closing;
+  assertEquals([tree.tables.length, tree.tableFiles.length], [2, 2]);
+  await threads.timersGoOff();
+  assertEquals(tree.told, []);
+});
 
 test("what a worker that died had written is removed, and its task is done under another number", async () => {
   for (const isRemovable of [true, false]) {
