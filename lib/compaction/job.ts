@@ -9,6 +9,7 @@
  * @module
  */
 import type { Cursor } from "../cursor.ts";
+import { VarveError } from "../errors.ts";
 import { appendFragment, type Fragment } from "../memtable/range_tombstones.ts";
 import { MergingCursor } from "../read/merging_cursor.ts";
 import type { FileSystem } from "../runtime/runtime.ts";
@@ -91,6 +92,18 @@ export interface JobOutput {
   readonly bloomBitsPerKey: number;
   /** Milliseconds since 1970. */
   readonly created: number;
+}
+
+/**
+ * The directory could not be synced. Entries of other files may have been lost
+ * with that, and a later sync would say nothing of it.
+ */
+export class DirectorySyncError extends VarveError {
+  /** @param cause What was thrown, or a message on its way from a worker. */
+  constructor(cause: unknown) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    super("IO", message, { cause });
+  }
 }
 
 /** The tables that a job writes, one after the other. */
@@ -191,9 +204,13 @@ class Outputs {
   finish(): void {
     this.cutBefore(undefined, 0, 0);
     this.endTable(undefined);
-    if (this.tables.length > 0) {
+    if (this.tables.length === 0) return;
+    const { files, directory } = this.output;
+    try {
       // mutant sync-directory-of-tables: without it a table that the manifest names may be missing
-      this.output.files.syncDirectory(this.output.directory);
+      files.syncDirectory(directory);
+    } catch (error) {
+      throw new DirectorySyncError(error);
     }
   }
 

@@ -10,6 +10,8 @@
  * - A task's result is committed in the turn in which its end is told.
  * - A flush that failed is tried again when the next memtable is frozen or a
  *   flush is asked for; until then nothing younger is flushed either.
+ * - A sync of the directory that failed, for whichever task, latches the
+ *   handle.
  * - What a task drops was settled when it was made: snapshots taken later see
  *   only sequences that the task keeps.
  *
@@ -33,6 +35,7 @@ import {
   type RunningTask,
   type TaskHost,
 } from "./host.ts";
+import { DirectorySyncError } from "./job.ts";
 import { leveled } from "./leveled.ts";
 import { sizeTiered } from "./size_tiered.ts";
 import { outputsMax } from "./splitting.ts";
@@ -69,6 +72,8 @@ export interface MaintainedTree {
   memtablesOldest(): number;
   /** Commits an edit, or latches the handle and throws. */
   commit(edit: Edit): void;
+  /** Latches the handle: nothing more is committed. */
+  latch(error: unknown): void;
   /** Puts tables in the place of the oldest frozen memtable. */
   commitFlush(tables: readonly TableMeta[]): void;
   /** Tells the program what happened. */
@@ -251,10 +256,16 @@ export class Maintenance {
         },
         failed: (error) => {
           this.compacting = undefined;
+          this.latchIfLasting(error);
           reject(error);
         },
       });
     });
+  }
+
+  private latchIfLasting(error: unknown): void {
+    // mutant latch-after-directory: otherwise another task's sync of the directory is believed
+    if (error instanceof DirectorySyncError) this.tree.latch(error);
   }
 
   /** What failed and was not made good since. */
@@ -292,6 +303,7 @@ export class Maintenance {
         },
         failed: (error) => {
           this.flushing = undefined;
+          this.latchIfLasting(error);
           resolve();
           if (this.isClosed) return;
           this.flushError = error;

@@ -18,6 +18,7 @@
  * @module
  */
 import { type ErrorCode, VarveError } from "../errors.ts";
+import { DirectorySyncError } from "./job.ts";
 import type { Task, TaskResult } from "./tasks.ts";
 
 /** What the owner says. */
@@ -35,6 +36,8 @@ export type OwnerMessage =
 export interface PlainError {
   readonly code: ErrorCode;
   readonly message: string;
+  /** Whether it is a {@linkcode DirectorySyncError}. */
+  readonly isOfDirectory: boolean;
 }
 
 /** What the worker says. */
@@ -56,10 +59,15 @@ export type WorkerMessage =
 export function plainError(error: unknown): PlainError {
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof VarveError ? error.code : "IO";
-  return { code, message };
+  const isOfDirectory = error instanceof DirectorySyncError;
+  return { code, message, isOfDirectory };
 }
 
 /** The error that plain data tells of. */
-export function errorOf({ code, message }: PlainError): VarveError {
-  return new VarveError(code, message);
+export function errorOf(
+  { code, message, isOfDirectory }: PlainError,
+): VarveError {
+  return isOfDirectory
+    ? new DirectorySyncError(message)
+    : new VarveError(code, message);
 }

@@ -506,6 +506,9 @@ export class Tree implements MaintainedTree, PressureSource {
   }
 
   commit(edit: Edit): void {
+    const refusal = this.health.refusal();
+    // mutant latch-before-edit: the entry of a table that an edit names may have been lost with a sync of the directory that failed
+    if (refusal !== undefined) throw refusal;
     try {
       this.versions.commit(edit);
     } catch (error) {
@@ -518,6 +521,10 @@ export class Tree implements MaintainedTree, PressureSource {
       this.cachedView = undefined;
     }
     this.backpressure.update();
+  }
+
+  latch(error: unknown): void {
+    this.commits.fail(error);
   }
 
   commitFlush(tables: readonly TableMeta[]): void {

@@ -170,6 +170,8 @@ const ORDERS: Record<string, Change> = {
   "latch-behind-last-group": ["this.health.failure === undefined", "true"],
   "latch-after-failed-log-change": "remove",
   "latch-after-failed-edit": "remove",
+  "latch-before-edit": "remove",
+  "latch-after-directory": "remove",
   "one-sync-of-a-log": [" || this.commits.isSyncing", ""],
   "one-sync-at-a-time": [" && this.syncing === undefined", ""],
   "latch-of-the-log": "remove",

@@ -5,6 +5,8 @@ import {
   Maintenance,
 } from "../../../lib/compaction/maintenance.ts";
 import type { TaskHost } from "../../../lib/compaction/host.ts";
+import { DirectorySyncError } from "../../../lib/compaction/job.ts";
+import { plainError } from "../../../lib/compaction/protocol.ts";
 import type { FlushTask, Task } from "../../../lib/compaction/tasks.ts";
 import { VarveError } from "../../../lib/errors.ts";
 import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
@@ -67,6 +69,7 @@ class FakeTree implements MaintainedTree {
   snapshots: number[] = [];
   readonly told: TreeEvent[] = [];
   looks = 0;
+  latched: unknown;
   #sequence = 0;
 
   constructor(compaction: CompactionOptions = QUIET, threads?: FakeThreads) {
@@ -101,6 +104,10 @@ class FakeTree implements MaintainedTree {
 
   commit(edit: Edit): void {
     this.versions.commit(edit);
+  }
+
+  latch(error: unknown): void {
+    this.latched = error;
   }
 
   commitFlush(tables: readonly TableMeta[]): void {
@@ -558,7 +565,7 @@ test("close() ended before the merge that it had waited for and given up", async
   await turns(tree);
   assertEquals(thread.types, ["open", "run", "abort"]);
   assertEquals(isClosed, false, "the thread may still be making files");
-  const error = { message: "given up", code: "ABORTED" } as const;
+  const error = plainError(new VarveError("ABORTED", "given up"));
   thread.say({ type: "failed", id: thread.runs[0], error });
   await closing;
   assertEquals([tree.tables.length, tree.tableFiles.length], [2, 2]);
@@ -631,6 +638,33 @@ test("a probe whose worker died is asked again as it was: it writes nothing", as
   second.say({ type: "done", id: second.runs[0], result, seconds: 1 });
   assertEquals(await major, false);
   await tree.maintenance.close(false);
+});
+
+test("a task whose sync of the directory failed latches the handle; any other failure does not", async () => {
+  for (const isOfDirectory of [true, false]) {
+    const threads = new FakeThreads();
+    const tree = new FakeTree(WORKER, threads);
+    tree.addTable(entries(10));
+    tree.addTable(entries(10, 100));
+    tree.freeze("a");
+    const cause = new Error("made by the test");
+    const ends: Promise<unknown>[] = [
+      rejectsWith("IO", () => tree.maintenance.frozenAtMost(0)),
+      rejectsWith("IO", () => tree.maintenance.majorCompact()),
+    ];
+    const thread = await threads.getReady();
+    assertEquals(thread.runs.length, ends.length);
+    for (const [i, id] of thread.runs.entries()) {
+      tree.latched = undefined;
+      const error = plainError(
+        isOfDirectory ? new DirectorySyncError(cause) : cause,
+      );
+      thread.say({ type: "failed", id, error });
+      await ends[i];
+      assertEquals(tree.latched instanceof VarveError, isOfDirectory);
+    }
+    await tree.maintenance.close(false);
+  }
 });
 
 test("work goes on inline where workers die, and stats can say so", async () => {

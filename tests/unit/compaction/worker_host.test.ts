@@ -1,6 +1,7 @@
 /** Tasks on a thread: how each ends, whatever becomes of the thread. */
 import { test } from "node:test";
 import { InlineHost, type TaskEnd } from "../../../lib/compaction/host.ts";
+import { plainError } from "../../../lib/compaction/protocol.ts";
 import type { TaskSources } from "../../../lib/compaction/run_task.ts";
 import type {
   ProbeTask,
@@ -102,7 +103,7 @@ test("what the thread says of a task is how it ends, once", async () => {
   const thread = await fake.getReady();
   const [a, b] = thread.runs;
   thread.say({ type: "done", id: b, result: RESULT, seconds: 1 });
-  const error = { code: "CORRUPTION", message: "made by the test" } as const;
+  const error = plainError(new VarveError("CORRUPTION", "made by the test"));
   thread.say({ type: "failed", id: a, error });
   thread.say({ type: "done", id: a, result: RESULT, seconds: 1 });
   thread.say({ type: "failed", id: 99, error });
@@ -198,7 +199,7 @@ test("a task that is given up is asked to end, once, and ends when the thread sa
   a.abort();
   assertEquals(thread.types, ["open", "run", "abort"]);
   assertEquals(hosted.ends, []);
-  const error = { code: "ABORTED", message: "given up" } as const;
+  const error = plainError(new VarveError("ABORTED", "given up"));
   thread.say({ type: "failed", id, error });
   assertEquals(hosted.ends, [["a", "ABORTED"]]);
   a.abort();

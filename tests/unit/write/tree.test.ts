@@ -180,6 +180,54 @@ for (const target of CHANGES) {
   });
 }
 
+test("behind a sync of the directory that failed a flush named its table in the manifest: its entry in the directory may have been lost with that sync", async () => {
+  const files = new MemoryFileSystem();
+  const db = await openIn(files, SMALL);
+  for (const key of ["a", "b"]) await db.put(key, filled(3000));
+  assertEquals(db.stats().frozenCount, 1);
+  const fault = failOn(files, { operation: "syncDirectory" }, 1);
+  await rejectsWith("IO", () => db.put("c", filled(3000)));
+  assertEquals(fault.count, 1);
+  const manifest = `${PATH}/${namesOf(files, "manifest")[0]}`;
+  const before = files.readFile(manifest);
+  for (let i = 0; i < 20; i++) await memoryRuntime(files).pause();
+  assertEquals(files.readFile(manifest), before);
+  assertEquals(db.stats().tableCount, 0);
+  await rejectsWith("READ_ONLY", () => db.close());
+});
+
+/** What syncs the directory: the change of logs comes first, then the flush, then the merge. */
+const DIRECTORY_SYNCS = [
+  { call: "flush", before: 1 },
+  { call: "majorCompact", before: 2 },
+] as const;
+
+for (const { call, before } of DIRECTORY_SYNCS) {
+  test(`a sync of the directory that failed in a ${call} was followed by another, which proves nothing`, async () => {
+    const files = new MemoryFileSystem();
+    const db = await openIn(files, SMALL);
+    for (const key of ["a", "b", "a"]) {
+      await db.put(key, "v");
+      await db.flush();
+    }
+    await db.put("c", "v");
+    let syncs = 0;
+    files.onOperation = (operation) => {
+      if (operation !== "syncDirectory") return;
+      if (syncs++ === before) throw diskError();
+    };
+    await rejectsWith("IO", () => db[call]());
+    assertEquals(syncs, before + 1);
+    await rejectsWith("READ_ONLY", () => db.put("d", "v"));
+    await rejectsWith("READ_ONLY", () => db.flush());
+    assertEquals([...db.scan().keys()].map(text), ["a", "b", "c"]);
+    await rejectsWith("READ_ONLY", () => db.close());
+    const again = await openIn(files.afterPowerLoss(), SMALL);
+    assertEquals([...again.scan().keys()].map(text), ["a", "b", "c"]);
+    await again.close();
+  });
+}
+
 test("a write that meets a change of logs which fails is rejected, though it may be read", async () => {
   const files = new MemoryFileSystem();
   const db = await openIn(files, SMALL);
