@@ -334,9 +334,9 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     });
   }
 
-  /** Makes every write accepted so far durable, whatever its level. */
+  /** Makes every write accepted so far durable, whatever its level; reader threads see it then. */
   sync(): Promise<void> {
-    return this.#maintain(() => this.#tree.commits.flush());
+    return this.#maintain(() => this.#tree.sync());
   }
 
   /**

@@ -552,6 +552,15 @@ export class Tree implements MaintainedTree, PressureSource {
 
   // Maintenance calls.
 
+  /** Makes everything accepted so far durable, and reader threads see it. */
+  sync(): Promise<void> {
+    const synced = this.commits.flush();
+    const { sharing } = this;
+    return sharing !== undefined && this.isHeldBack(sharing)
+      ? this.whenShown(synced, sharing, this.lastSequence)
+      : synced;
+  }
+
   /** Writes every memtable to a table; resolves to how many. */
   async flush(): Promise<number> {
     const refusal = this.health.refusal();

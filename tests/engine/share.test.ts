@@ -274,6 +274,14 @@ test(
     }, { ...SMALL, blockSize: 256, blockCacheSize: 0 }),
 );
 
+test("sync() resolved before readers saw what it had made durable", () =>
+  withReader(async (db, reader) => {
+    const large = db.put("large", filled(20_000), { durability: "buffered" });
+    await db.sync();
+    assertEquals(reader.get("large"), filled(20_000));
+    await large;
+  }));
+
 test("a record larger than the write buffer is seen once it is acknowledged, and nothing newer before it", () =>
   withReader(async (db, reader) => {
     await db.put("a", "first");

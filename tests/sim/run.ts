@@ -134,6 +134,8 @@ export class Run {
   readonly #poisoned: Map<string, number> = new Map();
   /** Files of which a write or sync was seen to fail. */
   readonly #broken: Set<string> = new Set();
+  /** Whether a log was read with a bit flipped: for all that can be told, its end is lost. */
+  #isLogMisread = false;
   /** Files of which a sync is under way. */
   readonly #syncing: Set<string> = new Set();
 
@@ -308,6 +310,8 @@ export class Run {
     this.counts.faults[name] = (this.counts.faults[name] ?? 0) + 1;
     this.note(`fault: ${name} at ${kind} ${path}`);
     this.ledger.isCacheSuspect ||= fault.kind === "lostSync";
+    this.#isLogMisread ||= fault.kind === "flipOnRead" &&
+      path.endsWith(".vlog");
     const isLater = kind === "sync" && operation.now === false;
     if (isLater) return;
     this.#poison(operation);
@@ -406,6 +410,7 @@ export class Run {
         `${stats.tableCount} tables; ${describeOptions(this.options)}`,
     );
     this.ledger.shown(state);
+    this.#isLogMisread = false;
     const mayHaveOrphans = this.#lastEnds.size > 0 ||
       this.faults.hits.length > 0;
     this.#lastEnds.clear();
@@ -441,7 +446,8 @@ export class Run {
   /** What may be found after a crash now, and after what has happened since the last opening. */
   window(crash: Crash): Window {
     const isPowerLost = this.#lastEnds.has("power loss");
-    return this.ledger.window(isPowerLost ? "power loss" : crash);
+    const window = this.ledger.window(isPowerLost ? "power loss" : crash);
+    return this.#isLogMisread ? { ...window, first: 0 } : window;
   }
 
   async #openHandle(
