@@ -43,7 +43,9 @@ export async function nativeTarget(store: string): Promise<Target | undefined> {
   const source = here(`${library}.cc`);
   const program = here(`build/${library}`);
   const newest = Math.max(
-    ...[source, here("harness.h")].map((file) => statSync(file).mtimeMs),
+    ...[source, here("harness.h"), here("level.h")].map((file) =>
+      statSync(file).mtimeMs
+    ),
   );
   if (!existsSync(program) || statSync(program).mtimeMs < newest) {
     mkdirSync(here("build/"), { recursive: true });

@@ -6,8 +6,9 @@
  * @module
  */
 import { GroupCommit } from "./group_commit.ts";
-import { loadPeer } from "./load.ts";
+import { loadPeer, type StoreClass } from "./load.ts";
 import {
+  boundOf,
   BUFFER_FOR_ALL_BYTES,
   CACHE_BYTES,
   type OpenSettings,
@@ -40,27 +41,24 @@ interface ClassicLevel {
 }
 
 interface Package {
-  ClassicLevel: new (
-    location: string,
-    options: Record<string, unknown>,
-  ) => ClassicLevel;
+  ClassicLevel: StoreClass<ClassicLevel>;
 }
 
 /** Entries that one call brings over. */
 const CHUNK = 1000;
 const CHUNK_BYTES = 1024 * 1024;
 
-class ClassicLevelStore implements Store {
+class ClassicLevelStore extends GroupCommit implements Store {
   readonly getsAsync = false;
   readonly scansAsync = true;
   readonly seesOwnWrites = false;
   readonly #db: ClassicLevel;
   readonly #options: { sync: boolean };
-  readonly #group = new GroupCommit(() => this.acknowledged());
   #gathered: ChainedBatch | undefined;
   #windowBefore: Promise<void> = Promise.resolve();
 
   constructor(db: ClassicLevel, sync: boolean) {
+    super();
     this.#db = db;
     this.#options = { sync };
   }
@@ -70,9 +68,9 @@ class ClassicLevelStore implements Store {
   }
 
   async scan(request: ScanRequest, visit: Visit): Promise<void> {
-    const { from, limit = Infinity, reverse = false } = request;
+    const { limit = Infinity, reverse = false } = request;
     const iterator = this.#db.iterator({
-      ...(from === undefined ? {} : reverse ? { lte: from } : { gte: from }),
+      ...boundOf(request),
       limit,
       reverse,
       highWaterMarkBytes: CHUNK_BYTES,
@@ -113,11 +111,6 @@ class ClassicLevelStore implements Store {
     const batch = this.#gathered;
     this.#gathered = undefined;
     await batch?.write(this.#options);
-  }
-
-  putAcknowledged(key: Uint8Array, value: Uint8Array): Promise<void> {
-    this.put(key, value);
-    return this.#group.join();
   }
 
   batch(fill: (put: Visit) => void): Promise<void> {

@@ -37,17 +37,17 @@ const LIST_BATCH_MAX = 500;
 const FIRST: Key = [new Uint8Array(0)];
 const LAST: Key = [new Uint8Array(17).fill(0xff)];
 
-class DenoKvStore implements Store {
+class DenoKvStore extends GroupCommit implements Store {
   readonly getsAsync = true;
   readonly scansAsync = true;
   readonly seesOwnWrites = false;
   readonly #kv: Kv;
-  readonly #group = new GroupCommit(() => this.acknowledged());
   #gathered: Atomic | undefined;
   #count = 0;
   readonly #underWay: Promise<unknown>[] = [];
 
   constructor(kv: Kv) {
+    super();
     this.#kv = kv;
   }
 
@@ -99,11 +99,6 @@ class DenoKvStore implements Store {
   async acknowledged(): Promise<void> {
     this.#commit();
     await Promise.all(this.#underWay.splice(0));
-  }
-
-  putAcknowledged(key: Uint8Array, value: Uint8Array): Promise<void> {
-    this.put(key, value);
-    return this.#group.join();
   }
 
   batch(fill: (put: Visit) => void): Promise<void> {

@@ -6,21 +6,19 @@
  */
 import type { Answer } from "./store.ts";
 
-/** Commits once for all that joined in the same turn of the microtasks. */
-export class GroupCommit {
-  readonly #commit: () => Answer<void>;
+/** The part of a store that gathers what it accepts until `acknowledged()`. */
+export abstract class GroupCommit {
   #group: Promise<void> | undefined;
 
-  /** `commit` writes everything that was gathered so far. */
-  constructor(commit: () => Answer<void>) {
-    this.#commit = commit;
-  }
+  abstract put(key: Uint8Array, value: Uint8Array): void;
+  abstract acknowledged(): Answer<void>;
 
-  /** Settles once what the caller gathered is committed. */
-  join(): Promise<void> {
+  /** Settles once the write is committed, with all others of the same turn of the microtasks. */
+  putAcknowledged(key: Uint8Array, value: Uint8Array): Promise<void> {
+    this.put(key, value);
     this.#group ??= Promise.resolve().then(() => {
       this.#group = undefined;
-      return this.#commit();
+      return this.acknowledged();
     });
     return this.#group;
   }

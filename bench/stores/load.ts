@@ -20,6 +20,12 @@ export function peersDirectory(): string {
   return fileURLToPath(PEERS);
 }
 
+/** A class of stores that are opened by the path of a directory. */
+export type StoreClass<Db> = new (
+  location: string,
+  options: Record<string, unknown>,
+) => Db;
+
 /** Loads a package; `T` is the part of it that is used. */
 export function loadPeer<T>(name: string): T {
   return require(name) as T;

@@ -6,8 +6,9 @@
  * @module
  */
 import { GroupCommit } from "./group_commit.ts";
-import { loadPeer } from "./load.ts";
+import { loadPeer, type StoreClass } from "./load.ts";
 import {
+  boundOf,
   BUFFER_FOR_ALL_BYTES,
   CACHE_BYTES,
   type OpenSettings,
@@ -43,25 +44,22 @@ interface RocksLevel {
 }
 
 interface Package {
-  RocksLevel: new (
-    location: string,
-    options: Record<string, unknown>,
-  ) => RocksLevel;
+  RocksLevel: StoreClass<RocksLevel>;
 }
 
 const CHUNK = 1000;
 const GET_OPTIONS = { valueEncoding: "buffer", fillCache: true };
 
-class RocksDbStore implements Store {
+class RocksDbStore extends GroupCommit implements Store {
   readonly getsAsync = false;
   readonly scansAsync = false;
   readonly seesOwnWrites = false;
   readonly #db: RocksLevel;
   readonly #options: { sync: boolean };
-  readonly #group = new GroupCommit(() => this.acknowledged());
   #gathered: ChainedBatch | undefined;
 
   constructor(db: RocksLevel, sync: boolean) {
+    super();
     this.#db = db;
     this.#options = { sync };
   }
@@ -71,9 +69,9 @@ class RocksDbStore implements Store {
   }
 
   scan(request: ScanRequest, visit: Visit): void {
-    const { from, limit = Infinity, reverse = false } = request;
+    const { limit = Infinity, reverse = false } = request;
     const iterator = this.#db._iterator({
-      ...(from === undefined ? {} : reverse ? { lte: from } : { gte: from }),
+      ...boundOf(request),
       limit: limit === Infinity ? -1 : limit,
       reverse,
       keys: true,
@@ -114,11 +112,6 @@ class RocksDbStore implements Store {
     this.#gathered = undefined;
     batch._writeSync(this.#options);
     batch._closeSync();
-  }
-
-  putAcknowledged(key: Uint8Array, value: Uint8Array): Promise<void> {
-    this.put(key, value);
-    return this.#group.join();
   }
 
   batch(fill: (put: Visit) => void): void {

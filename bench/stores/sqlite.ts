@@ -77,16 +77,16 @@ class Statements {
   }
 }
 
-class SqliteStore implements Store {
+class SqliteStore extends GroupCommit implements Store {
   readonly getsAsync = false;
   readonly scansAsync = false;
   readonly seesOwnWrites = true;
   readonly #db: Connection;
   readonly #statements: Statements;
-  readonly #group = new GroupCommit(() => this.acknowledged());
   #isInTransaction = false;
 
   constructor(db: Connection) {
+    super();
     this.#db = db;
     this.#statements = new Statements(db);
   }
@@ -136,11 +136,6 @@ class SqliteStore implements Store {
     if (!this.#isInTransaction) return;
     this.#isInTransaction = false;
     this.#statements.commit.run();
-  }
-
-  putAcknowledged(key: Uint8Array, value: Uint8Array): Promise<void> {
-    this.put(key, value);
-    return this.#group.join();
   }
 
   batch(fill: (put: Visit) => void): void {

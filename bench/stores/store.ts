@@ -36,6 +36,14 @@ export interface ScanRequest {
   readonly reverse?: boolean;
 }
 
+/** The bound of a scan as the packages take it whose keys go by `gte` and `lte`. */
+export function boundOf(
+  { from, reverse = false }: ScanRequest,
+): { gte?: Uint8Array; lte?: Uint8Array } {
+  if (from === undefined) return {};
+  return reverse ? { lte: from } : { gte: from };
+}
+
 /** An open store. */
 export interface Store {
   /** Whether `get` answers by promises. */

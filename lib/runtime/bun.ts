@@ -10,6 +10,7 @@
  */
 import * as fs from "node:fs";
 import process from "node:process";
+import { COMMON } from "./common.ts";
 import { ioError } from "./errno.ts";
 import { lockedError } from "./lock_file.ts";
 import { NodeFileSystem } from "./node_files.ts";
@@ -20,10 +21,7 @@ import {
   openLockFile,
   tellHolder,
 } from "./node_lock_file.ts";
-import { pause } from "./pause.ts";
-import { every, later, sleep } from "./timers.ts";
 import type { Lock, Runtime } from "./runtime.ts";
-import { startWorker } from "./threads.ts";
 
 const IS_MACOS: boolean = process.platform === "darwin";
 
@@ -131,15 +129,9 @@ export function bunRuntime(): Runtime {
     },
   );
   return {
+    ...COMMON,
     name: "bun",
     files,
-    wallClock: () => Date.now(),
-    monotonicClock: () => performance.now(),
-    pause,
-    sleep,
-    later,
-    every,
-    startWorker,
     slabResults: false,
   };
 }

@@ -17,12 +17,10 @@ import type {
   OpenMode,
   Runtime,
 } from "./runtime.ts";
-import { errorCode, ioError, ioFailure, isAbsence, isDenial } from "./errno.ts";
+import { COMMON } from "./common.ts";
+import { errorCode, ioError, ioFailure, isAbsence } from "./errno.ts";
 import { LOCK_TEXT_BYTES_MAX, lockedError, lockText } from "./lock_file.ts";
-import { parentDirectory } from "./paths.ts";
-import { pause } from "./pause.ts";
-import { every, later, sleep } from "./timers.ts";
-import { startWorker } from "./threads.ts";
+import { makeLastingDirectory } from "./make_directory.ts";
 
 /** Windows has no way to sync a directory, and syncs only writable handles. */
 const IS_WINDOWS: boolean = Deno.build.os === "windows";
@@ -190,47 +188,7 @@ class DenoFileSystem implements FileSystem {
   }
 
   makeDirectory(path: string): void {
-    const parent = parentDirectory(path);
-    if (this.stat(path) === undefined) this.#secure(parent);
-    try {
-      Deno.mkdirSync(path);
-    } catch (thrown) {
-      const code = errorCode(thrown);
-      if (code === "ENOENT" && parent !== path) {
-        this.makeDirectory(parent);
-        this.makeDirectory(path);
-        return;
-      }
-      if (code !== "EEXIST" || this.stat(path)?.isDirectory !== true) {
-        throw ioError("make directory", path, thrown);
-      }
-    }
-    // Also for a directory that was there: whoever made it may have died
-    // before this.
-    this.#syncParent(parent);
-  }
-
-  /** Makes a directory last in which one is to be made, if it is there: whoever made it may have died before that. */
-  #secure(directory: string): void {
-    try {
-      this.#syncParent(parentDirectory(directory));
-    } catch (thrown) {
-      const cause = thrown instanceof Error ? thrown.cause : undefined;
-      if (errorCode(cause) !== "ENOENT") throw thrown; // It is made, too.
-    }
-  }
-
-  /** Syncs a directory that may lie outside the permissions. */
-  #syncParent(parent: string): void {
-    try {
-      this.syncDirectory(parent);
-    } catch (thrown) {
-      // The permissions need to cover only the database's directory. A parent
-      // that may not be opened cannot be synced by this process at all; any
-      // other failure means that the new entry may not last.
-      if (thrown instanceof Error && isDenial(thrown.cause)) return;
-      throw thrown;
-    }
+    makeLastingDirectory(this, path, (one) => Deno.mkdirSync(one));
   }
 
   rename(from: string, to: string): void {
@@ -324,15 +282,9 @@ function tellHolder(file: Deno.FsFile): void {
 /** Makes the runtime. */
 export function denoRuntime(): Runtime {
   return {
+    ...COMMON,
     name: "deno",
     files: new DenoFileSystem(),
-    wallClock: () => Date.now(),
-    monotonicClock: () => performance.now(),
-    pause,
-    sleep,
-    later,
-    every,
-    startWorker,
     slabResults: true,
   };
 }

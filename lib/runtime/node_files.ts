@@ -21,12 +21,12 @@ import type {
   Lock,
   OpenMode,
 } from "./runtime.ts";
-import { errorCode, ioError, ioFailure, isAbsence, isDenial } from "./errno.ts";
-import { parentDirectory } from "./paths.ts";
+import { ioError, ioFailure, isAbsence } from "./errno.ts";
+import { makeLastingDirectory } from "./make_directory.ts";
 
-/** Windows has no way to sync a directory, and syncs only writable handles. */
 /** Bytes of one call: Node refuses 2 GiB and more. */
 const CALL_BYTES_MAX = 1024 * 1024 * 1024;
+/** Windows has no way to sync a directory, and syncs only writable handles. */
 const IS_WINDOWS: boolean = process.platform === "win32";
 
 /** What Node and Bun do differently. */
@@ -197,47 +197,7 @@ export class NodeFileSystem implements FileSystem {
 
   /** @inheritDoc */
   makeDirectory(path: string): void {
-    const parent = parentDirectory(path);
-    if (this.stat(path) === undefined) this.#secure(parent);
-    try {
-      fs.mkdirSync(path);
-    } catch (thrown) {
-      const code = errorCode(thrown);
-      if (code === "ENOENT" && parent !== path) {
-        this.makeDirectory(parent);
-        this.makeDirectory(path);
-        return;
-      }
-      if (code !== "EEXIST" || this.stat(path)?.isDirectory !== true) {
-        throw ioError("make directory", path, thrown);
-      }
-    }
-    // Also for a directory that was there: whoever made it may have died
-    // before this.
-    this.#syncParent(parent);
-  }
-
-  /** Makes a directory last in which one is to be made, if it is there: whoever made it may have died before that. */
-  #secure(directory: string): void {
-    try {
-      this.#syncParent(parentDirectory(directory));
-    } catch (thrown) {
-      const cause = thrown instanceof Error ? thrown.cause : undefined;
-      if (errorCode(cause) !== "ENOENT") throw thrown; // It is made, too.
-    }
-  }
-
-  /** Syncs a directory that the process may not be allowed to open. */
-  #syncParent(parent: string): void {
-    try {
-      this.syncDirectory(parent);
-    } catch (thrown) {
-      // A parent that may not be opened (one can have the right to enter it
-      // only) cannot be synced by this process at all; any other failure
-      // means that the new entry may not last.
-      if (thrown instanceof Error && isDenial(thrown.cause)) return;
-      throw thrown;
-    }
+    makeLastingDirectory(this, path, (one) => fs.mkdirSync(one));
   }
 
   /** @inheritDoc */

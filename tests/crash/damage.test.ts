@@ -414,6 +414,19 @@ function hostile(length: number): Uint8Array {
   return bytes;
 }
 
+function appendTo(
+  files: MemoryFileSystem,
+  name: string,
+  tail: Uint8Array,
+): void {
+  change(files, name, (bytes) => {
+    const whole = new Uint8Array(bytes.length + tail.length);
+    whole.set(bytes);
+    whole.set(tail, bytes.length);
+    return whole;
+  });
+}
+
 test(
   "damage: a torn log of a value that looks like groups does not hang the opening",
   LONG,
@@ -421,13 +434,7 @@ test(
     const [, dead] = await makeSpecimens();
     const files = dead.files.afterProcessDeath();
     const name = dead.newestLog?.name ?? "";
-    change(files, name, (bytes) => {
-      const tail = hostile(4 * 1024 * 1024);
-      const whole = new Uint8Array(bytes.length + tail.length);
-      whole.set(bytes);
-      whole.set(tail, bytes.length);
-      return whole;
-    });
+    appendTo(files, name, hostile(4 * 1024 * 1024));
     const start = performance.now();
     await using db = await openIn(files, OPTIONS);
     assertEquals(stateOf(db, dead.keys), dead.state);
@@ -443,15 +450,8 @@ test(
     const [closed] = await makeSpecimens();
     const files = closed.files.afterProcessDeath();
     const name = namesIn(files).find((name) => kindOf(name) === "manifest");
-    change(files, name ?? "", (bytes) => {
-      const tail = new Uint8Array(
-        new Uint32Array(1 << 19).fill(1 << 20).buffer,
-      );
-      const whole = new Uint8Array(bytes.length + tail.length);
-      whole.set(bytes);
-      whole.set(tail, bytes.length);
-      return whole;
-    });
+    const records = new Uint32Array(1 << 19).fill(1 << 20);
+    appendTo(files, name ?? "", new Uint8Array(records.buffer));
     const start = performance.now();
     await using db = await openIn(files, OPTIONS);
     assertEquals(stateOf(db, closed.keys), closed.state);

@@ -13,14 +13,18 @@ import { openSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
 import {
-  Batch,
   type CompactionOptions,
   type Db,
   open,
   type Options,
 } from "../../mod.ts";
 import { Random } from "../engine/support/random.ts";
-import { type Change, digestOf, valueOf } from "./support/kill_model.ts";
+import {
+  batchOf,
+  type Change,
+  digestOf,
+  valueOf,
+} from "./support/kill_model.ts";
 
 /** What the process shall do. */
 export interface Task {
@@ -225,17 +229,6 @@ class Workload {
 
 function keyOf(writer: number, kind: string, i: number): string {
   return `w${writer}/${kind}${String(i).padStart(3, "0")}`;
-}
-
-function batchOf(changes: readonly Change[]): Batch {
-  const batch = new Batch();
-  for (const change of changes) {
-    if (change.kind === "put") {
-      batch.put(change.key, valueOf(change.stamp, change.length));
-    } else if (change.kind === "delete") batch.delete(change.key);
-    else batch.deleteRange(change.start, change.end);
-  }
-  return batch;
 }
 
 function say(word: string): void {

@@ -4,8 +4,6 @@
  *
  * @module
  */
-import { spawnSync } from "node:child_process";
-import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { assertEquals } from "../assert.ts";
@@ -16,57 +14,37 @@ import { toBytes } from "../unit/support/entries.ts";
 import { makeInMemory, RECIPES } from "../unit/support/recipes.ts";
 import { LONG } from "./support/configs.ts";
 import type { ModelRow } from "./support/model.ts";
+import { EVERY_RUNTIME, THIS } from "./support/runtimes.ts";
 
 const CHILD = fileURLToPath(
   new URL("../unit/support/recipes_child.ts", import.meta.url),
 );
 
-const THIS = "Deno" in globalThis
-  ? "deno"
-  : "Bun" in globalThis
-  ? "bun"
-  : "node";
+for (const runtime of EVERY_RUNTIME) {
+  const { name, skip } = runtime;
+  if (skip) console.log(`# databases of ${name} are not read: ${skip}`);
 
-/** The executable of a runtime; this one's is known without the runner. */
-function pathOf(runtime: string): string | undefined {
-  const named = process.env[`VARVE_${runtime.toUpperCase()}`];
-  return named ?? (runtime === THIS ? process.execPath : undefined);
-}
-
-/** Lets a runtime follow all recipes in `base`. */
-function writeWith(runtime: string, path: string, base: string): void {
-  const flags = runtime === "deno" ? ["run", "--no-check", "-A"] : [];
-  const { status, stdout, stderr } = spawnSync(path, [...flags, CHILD, base], {
-    encoding: "utf8",
-  });
-  assertEquals([status, stdout], [0, "done\n"], stderr);
-}
-
-for (const runtime of ["deno", "bun", "node"]) {
-  const path = pathOf(runtime);
-  const reason = `the runner gave no VARVE_${runtime.toUpperCase()}`;
-  const skip = path === undefined ? reason : false;
-  if (skip) console.log(`# databases of ${runtime} are not read: ${reason}`);
-
-  test(`${THIS} reads, writes and reads again what ${runtime} wrote`, {
+  test(`${THIS} reads, writes and reads again what ${name} wrote`, {
     ...LONG,
     skip,
   }, () =>
     withTempDir(async (base) => {
-      writeWith(runtime, path ?? "", base);
+      // It follows all recipes.
+      const { status, stdout, stderr } = runtime.run(CHILD, [base]);
+      assertEquals([status, stdout], [0, "done\n"], stderr);
       for (const recipe of RECIPES) {
         const { model } = await makeInMemory(recipe);
         let rows: ModelRow[] = model.rows({}, false, Infinity);
         const dir = `${base}/${recipe.name}`;
         if (recipe.ending === "torn") continue; // Nothing tears a file here.
-        const message = `${recipe.name}, written by ${runtime}`;
+        const message = `${recipe.name}, written by ${name}`;
         {
           await using db = await open(dir, { createIfMissing: false });
           assertHolds(db, rows, message);
           assertEquals(db.stats().wal.lostTailBytes, 0, message);
-          await db.put(toBytes("\xff\xff\xff"), runtime);
+          await db.put(toBytes("\xff\xff\xff"), name);
         }
-        rows = [...rows, ["\xff\xff\xff", toBytes(runtime)]];
+        rows = [...rows, ["\xff\xff\xff", toBytes(name)]];
         await using db = await open(dir, { createIfMissing: false });
         assertHolds(db, rows, `${message}, opened again`);
       }

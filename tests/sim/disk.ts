@@ -22,9 +22,10 @@
 import type { FileSystem } from "../../lib/runtime/runtime.ts";
 import { Boot, flip, type Machine } from "./disk_boot.ts";
 import { checksumText } from "./disk_content.ts";
-import type { Dice, LossMode } from "./disk_fates.ts";
+import type { LossMode } from "./disk_fates.ts";
 import type { DiskHooks } from "./disk_operations.ts";
 import { Tree } from "./disk_tree.ts";
+import type { Dice } from "./random.ts";
 
 export {
   type DiskHooks,
@@ -33,7 +34,7 @@ export {
   type OperationKind,
   PowerLoss,
 } from "./disk_operations.ts";
-export type { Dice, LossMode } from "./disk_fates.ts";
+export type { LossMode } from "./disk_fates.ts";
 
 /** The file system of one boot, and what it has open. */
 export interface BootedFiles extends FileSystem {

@@ -16,12 +16,7 @@
  * @module
  */
 import { BLOCK_BYTES, blockOf, type Content } from "./disk_content.ts";
-
-/** Where chance comes from. */
-export interface Dice {
-  /** A whole number from 0 to before `bound`. */
-  below(bound: number): number;
-}
+import type { Dice } from "./random.ts";
 
 /** How much of the unsynced a power loss leaves. */
 export type LossMode = "lose-all" | "keep-all" | "any";

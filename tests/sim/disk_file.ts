@@ -16,11 +16,11 @@
  */
 import { Content } from "./disk_content.ts";
 import {
-  type Dice,
   type LossMode,
   survivingContent,
   type UnsyncedWrite,
 } from "./disk_fates.ts";
+import type { Dice } from "./random.ts";
 
 /** A write that is not durable. Never changed, so that forks have it in common. */
 interface Write extends UnsyncedWrite {

@@ -286,29 +286,24 @@ class Run {
       assertEquals(this.disk.readFile(path), cached);
     }
     const before = this.disk.hash();
-    this.#checkLost();
-    this.#checkKept();
+    const { durable, entries } = this.#model;
+    this.#checkLoss("lose-all", durable, (file) => file.durable);
+    this.#checkLoss("keep-all", entries, (file) => file.kept);
     for (let i = 0; i < 3; i++) this.#afterAnyLoss();
     assertEquals(this.disk.hash(), before);
   }
 
-  #checkLost(): void {
+  /** An extreme loss leaves `left`, and of each file these bytes. */
+  #checkLoss(
+    mode: "lose-all" | "keep-all",
+    left: ReadonlyMap<string, ModelFile>,
+    bytesOf: (file: ModelFile) => Uint8Array,
+  ): void {
     const fork = this.disk.fork();
-    fork.powerLoss(NO_DICE, "lose-all");
-    const paths = [...this.#model.durable.keys()].sort();
-    assertEquals(fork.list().map(({ path }) => path), paths);
-    for (const [path, { durable }] of this.#model.durable) {
-      assertEquals(fork.readFile(path), durable);
-    }
-  }
-
-  #checkKept(): void {
-    const fork = this.disk.fork();
-    fork.powerLoss(NO_DICE, "keep-all");
-    const paths = [...this.#model.entries.keys()].sort();
-    assertEquals(fork.list().map(({ path }) => path), paths);
-    for (const [path, { kept }] of this.#model.entries) {
-      assertEquals(fork.readFile(path), kept);
+    fork.powerLoss(NO_DICE, mode);
+    assertEquals(fork.list().map(({ path }) => path), [...left.keys()].sort());
+    for (const [path, file] of left) {
+      assertEquals(fork.readFile(path), bytesOf(file));
     }
   }
 

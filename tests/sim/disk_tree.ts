@@ -13,8 +13,9 @@
  *
  * @module
  */
-import { type Dice, type LossMode, survivingChanges } from "./disk_fates.ts";
+import { type LossMode, survivingChanges } from "./disk_fates.ts";
 import { FileNode } from "./disk_file.ts";
+import { type Dice, hashText } from "./random.ts";
 
 /** A directory. The two maps may be one, until the entries change. */
 export class DirectoryNode {
@@ -93,15 +94,6 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** FNV-1a of a text's UTF-16 code units. */
-function hash(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) {
-    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  }
-  return hash >>> 0;
-}
-
 /** See the head of this file. */
 export class Tree {
   #root: DirectoryNode = new DirectoryNode(0);
@@ -145,7 +137,10 @@ export class Tree {
   /** The names in a directory, in an order that means nothing. */
   namesAt(path: string): string[] {
     const { entries } = this.#directoryAt(namesIn(path));
-    return Array.from(entries.keys(), (name) => ({ name, place: hash(name) }))
+    return Array.from(
+      entries.keys(),
+      (name) => ({ name, place: hashText(name) }),
+    )
       .sort((a, b) => a.place - b.place || compareText(a.name, b.name))
       .map(({ name }) => name);
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Dice } from "./disk_fates.ts";
+import type { Dice } from "./random.ts";
 
 /**
  * Calls `body` once for each way in which its dice can fall.

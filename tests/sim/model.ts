@@ -1,12 +1,12 @@
 /**
  * What a database should hold: rows sorted by key, as plainly as can be, and a
- * fingerprint of them that is kept up to date.
- *
- * Keys are strings of characters below 256, one for each byte, so that the
- * order of strings is the order of bytes.
+ * fingerprint of them that is kept up to date. Keys are text.
  *
  * @module
  */
+import type { TextRange } from "../engine/support/key_text.ts";
+
+export { fromBytes, toByteRange, toBytes } from "../engine/support/key_text.ts";
 
 /** A row. Rows are never changed in place, so copies of a model share them. */
 export interface Row {
@@ -31,36 +31,6 @@ export type Change =
     /** Absent: no end. */
     readonly end: string | undefined;
   };
-
-/** Bounds as key characters. */
-export interface Range {
-  gt?: string;
-  gte?: string;
-  lt?: string;
-  lte?: string;
-  prefix?: string;
-}
-
-/** Key characters as bytes. */
-export function toBytes(key: string): Uint8Array {
-  const bytes = new Uint8Array(key.length);
-  for (let i = 0; i < key.length; i++) bytes[i] = key.charCodeAt(i);
-  return bytes;
-}
-
-/** Bytes as key characters. */
-export function fromBytes(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
-}
-
-/** Bounds as bytes. */
-export function toByteRange(
-  range: Range,
-): { [name in keyof Range]: Uint8Array } {
-  return Object.fromEntries(
-    Object.entries(range).map(([name, key]) => [name, toBytes(key)]),
-  );
-}
 
 /** A row, with its fingerprint. */
 export function rowOf(key: string, value: Uint8Array): Row {
@@ -181,7 +151,7 @@ export class Model {
   }
 
   /** The rows of a scan. */
-  rows(range: Range, reverse: boolean, limit: number): Row[] {
+  rows(range: TextRange, reverse: boolean, limit: number): Row[] {
     const { gt, gte, lt, lte, prefix } = range;
     let from = 0;
     let to = this.#rows.length;

@@ -7,13 +7,13 @@
 import { attachWith } from "../../lib/attach.ts";
 import type { ShareHandle } from "../../lib/share/handle.ts";
 import { Batch, type Db } from "../../mod.ts";
+import type { TextRange } from "../engine/support/key_text.ts";
 import { openWith } from "../open.ts";
 import { strikeAfter } from "./faults.ts";
 import { cloneMessage } from "./message.ts";
 import {
   type Change,
   type Model,
-  type Range,
   rowOf,
   toByteRange,
   toBytes,
@@ -83,8 +83,8 @@ function randomBounds(dice: SeededDice): [string, string] | undefined {
   return start === end ? undefined : [start, end];
 }
 
-function randomRange(dice: SeededDice): Range {
-  const range: Range = {};
+function randomRange(dice: SeededDice): TextRange {
+  const range: TextRange = {};
   const low = dice.below(3);
   const high = dice.below(3);
   if (low === 1) range.gt = randomKey(dice);
@@ -164,7 +164,7 @@ function batchOf(changes: readonly Change[]): Batch {
 }
 
 /** The range of a `clear`, as the batch that it is. */
-function changesOfClear(range: Range): Change[] {
+function changesOfClear(range: TextRange): Change[] {
   const { gt, gte = "", lt, lte, prefix = "" } = range;
   const starts = [gt === undefined ? gte : `${gt}\0`, prefix];
   const start = starts.sort()[1];

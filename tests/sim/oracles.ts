@@ -6,6 +6,7 @@
 import { type Db, type Snapshot, type Stats, VarveError } from "../../mod.ts";
 import { kindOf } from "../engine/support/files.ts";
 import type { ReadonlyDb } from "../../lib/readonly_db.ts";
+import type { TextRange } from "../engine/support/key_text.ts";
 import type { BootedFiles, Disk } from "./disk.ts";
 import type { Ledger, Window } from "./ledger.ts";
 import type { Life } from "./life.ts";
@@ -13,14 +14,13 @@ import {
   areEqual,
   fromBytes,
   Model,
-  type Range,
   type Row,
   rowOf,
   show,
   toByteRange,
   toBytes,
 } from "./model.ts";
-import type { Dice } from "./random.ts";
+import type { SeededDice } from "./random.ts";
 
 /** Where the database lies. */
 export const PATH = "/data/db";
@@ -42,7 +42,7 @@ export function must(holds: boolean, otherwise: () => string): asserts holds {
 export function checkScan(
   reader: AnyReader,
   model: Model,
-  range: Range,
+  range: TextRange,
   reverse: boolean,
   limit: number,
 ): void {
@@ -184,7 +184,11 @@ export function checkEverything(reader: AnyReader, model: Model): void {
 }
 
 /** Some keys that there are, and some that there are not. */
-export function someKeys(model: Model, dice: Dice, count: number): string[] {
+export function someKeys(
+  model: Model,
+  dice: SeededDice,
+  count: number,
+): string[] {
   return Array.from({ length: count }, () => {
     const key = model.size === 0 ? "" : model.all[dice.below(model.size)].key;
     return dice.chance(0.3) ? `${key}~` : key;

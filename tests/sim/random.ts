@@ -11,12 +11,8 @@
 
 /** What decides. */
 export interface Dice {
-  /** 32 random bits. */
-  next(): number;
   /** A whole number from 0 to below `bound`. */
   below(bound: number): number;
-  /** True with a probability of 0 to 1. */
-  chance(probability: number): boolean;
 }
 
 /** Mixes 32 bits, so that neighbours have nothing in common (the finalizer of MurmurHash3). */
@@ -54,6 +50,7 @@ export class SeededDice implements Dice {
     );
   }
 
+  /** 32 random bits. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let bits = this.#state;
@@ -66,6 +63,7 @@ export class SeededDice implements Dice {
     return this.next() % bound;
   }
 
+  /** True with a probability of 0 to 1. */
   chance(probability: number): boolean {
     return this.next() < probability * 2 ** 32;
   }

@@ -4,12 +4,15 @@
  *
  * @module
  */
-import { spawnSync } from "node:child_process";
-import process from "node:process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { assertEquals, assertGreater } from "../assert.ts";
 import { LONG } from "../engine/support/configs.ts";
+import {
+  EVERY_RUNTIME,
+  type OtherRuntime,
+  THIS,
+} from "../engine/support/runtimes.ts";
 import { type Mode, type Outcome, perform } from "./modes.ts";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
@@ -24,40 +27,23 @@ function performSeed(
   return perform({ mode, seed, operations, skipped: new Set() });
 }
 
-const THIS = "Deno" in globalThis
-  ? "deno"
-  : "Bun" in globalThis
-  ? "bun"
-  : "node";
-
-/** The executable of a runtime; this one's is known without the runner. */
-function pathOf(runtime: string): string | undefined {
-  const named = process.env[`VARVE_${runtime.toUpperCase()}`];
-  return named ?? (runtime === THIS ? process.execPath : undefined);
-}
-
 /** What a runtime prints of the seeds' traces. */
-function hashesOf(runtime: string, path: string): string[] {
-  const flags = runtime === "deno" ? ["run", "--no-check", "-A"] : [];
-  const { status, stdout, stderr } = spawnSync(path, [
-    ...flags,
-    MAIN,
+function hashesOf(runtime: OtherRuntime): string[] {
+  const { status, stdout, stderr } = runtime.run(MAIN, [
     "--hashes",
     `--seeds=${SEEDS}`,
     `--operations=${OPERATIONS}`,
-  ], { encoding: "utf8" });
+  ]);
   assertEquals(status, 0, stdout + stderr);
   return stdout.split("\n").slice(0, SEEDS);
 }
 
 describe("a seed is the same run", () => {
-  for (const runtime of ["deno", "bun", "node"]) {
-    const path = pathOf(runtime);
-    const reason = `the runner gave no VARVE_${runtime.toUpperCase()}`;
-    const skip = path === undefined ? reason : false;
-    if (skip) console.log(`# runs of ${runtime} are not compared: ${reason}`);
+  for (const runtime of EVERY_RUNTIME) {
+    const { name, skip } = runtime;
+    if (skip) console.log(`# runs of ${name} are not compared: ${skip}`);
 
-    test(`on ${THIS} and in a process of ${runtime}`, {
+    test(`on ${THIS} and in a process of ${name}`, {
       ...LONG,
       skip,
     }, async () => {
@@ -66,7 +52,7 @@ describe("a seed is the same run", () => {
         const { hash } = await performSeed("run", seed, OPERATIONS);
         here.push(`seed ${seed}: ${hash}`);
       }
-      assertEquals(hashesOf(runtime, path ?? ""), here);
+      assertEquals(hashesOf(runtime), here);
     });
   }
 });

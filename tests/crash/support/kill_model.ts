@@ -20,6 +20,7 @@
  * @module
  */
 import { crc32 } from "node:zlib";
+import { Batch } from "../../../mod.ts";
 
 /** One operation of a write. */
 export type Change =
@@ -80,6 +81,18 @@ export function valueOf(stamp: string, length: number): Uint8Array {
     value[i] = state >>> 24;
   }
   return value;
+}
+
+/** Changes as the engine takes them, all or nothing. */
+export function batchOf(changes: readonly Change[]): Batch {
+  const batch = new Batch();
+  for (const change of changes) {
+    if (change.kind === "put") {
+      batch.put(change.key, valueOf(change.stamp, change.length));
+    } else if (change.kind === "delete") batch.delete(change.key);
+    else batch.deleteRange(change.start, change.end);
+  }
+  return batch;
 }
 
 /** What stands for a value in a dump. */

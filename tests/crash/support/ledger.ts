@@ -5,9 +5,9 @@
  * @module
  */
 import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
-import { Batch, type Db, type Options, VarveError } from "../../../mod.ts";
+import { type Db, type Options, VarveError } from "../../../mod.ts";
 import { closeQuietly, openIn } from "../../engine/support/memory.ts";
-import { type Change, digestOf, valueOf } from "./kill_model.ts";
+import { batchOf, type Change, digestOf, valueOf } from "./kill_model.ts";
 
 const decoder = new TextDecoder();
 
@@ -144,17 +144,6 @@ function shows(db: Db, changes: readonly Change[]): boolean {
   }
   return value !== undefined &&
     digestOf(value) === digestOf(valueOf(put.stamp, put.length));
-}
-
-function batchOf(changes: readonly Change[]): Batch {
-  const batch = new Batch();
-  for (const change of changes) {
-    if (change.kind === "put") {
-      batch.put(change.key, valueOf(change.stamp, change.length));
-    } else if (change.kind === "delete") batch.delete(change.key);
-    else batch.deleteRange(change.start, change.end);
-  }
-  return batch;
 }
 
 function asState(rows: readonly (readonly [string, string])[]): State {

@@ -18,15 +18,9 @@ import {
 } from "../../../mod.ts";
 import { assert, assertEquals } from "../../assert.ts";
 import { filled } from "./bytes.ts";
+import { fromBytes, type TextRange, toByteRange, toBytes } from "./key_text.ts";
 import { closeQuietly, openIn } from "./memory.ts";
-import {
-  fromBytes,
-  Model,
-  type ModelRange,
-  type ModelRow,
-  toByteRange,
-  toBytes,
-} from "./model.ts";
+import { Model, type ModelRow } from "./model.ts";
 import { Random } from "./random.ts";
 
 /** What reads: the database or a snapshot. */
@@ -172,8 +166,8 @@ export class ModelRun {
     return filled(length, this.#random.below(1000));
   }
 
-  #range(): ModelRange {
-    const range: ModelRange = {};
+  #range(): TextRange {
+    const range: TextRange = {};
     const low = this.#random.below(3);
     const high = this.#random.below(3);
     if (low === 1) range.gt = this.#key();

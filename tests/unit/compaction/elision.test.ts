@@ -18,33 +18,10 @@ import { put, toBytes, tombstone } from "../support/entries.ts";
 import { randomKey, smallKey } from "../support/keys.ts";
 import { allEntries, type Layer, randomLayers } from "../support/layers.ts";
 import { metaOf } from "../support/metas.ts";
-import { covers, fragmentsOf, randomRange } from "../support/ranges.ts";
-import {
-  newContext,
-  newFiles,
-  openTable,
-  tablePath,
-  writeTable,
-} from "../support/tables.ts";
+import { covers, randomRange } from "../support/ranges.ts";
+import { newContext, newFiles, tablesOf } from "../support/tables.ts";
 
 const EXACT = { bloomFallback: true, rangeDrop: true };
-
-function tablesOf(
-  layers: readonly Layer[],
-  bloomBitsPerKey = 10,
-  context = newContext(newFiles()),
-): Table[] {
-  const files = context.files as ReturnType<typeof newFiles>;
-  return layers.flatMap(({ entries, ranges }, i) => {
-    const settings = { bloomBitsPerKey };
-    const fragments = fragmentsOf(ranges);
-    const meta = writeTable(files, i + 1, entries, fragments, settings);
-    const path = tablePath(i + 1);
-    return meta === undefined
-      ? []
-      : [openTable({ files, path, meta }, context)];
-  });
-}
 
 function ofKey(
   elision: TombstoneElision,
@@ -87,7 +64,7 @@ function randomScene(seed: number): Scene {
     rangePercent: 10,
     isInOrder: random.chance(50),
   });
-  const tables = tablesOf(layers, random.pick([0, 1, 10]));
+  const tables = tablesOf(layers, undefined, random.pick([0, 1, 10]));
   return { random, key, layers, tables, operations };
 }
 
@@ -222,8 +199,8 @@ test("without the fallback a filter's maybe keeps the tombstone, and no block is
   );
   const tables = tablesOf(
     [{ entries: [...entries, put("a", 1), put("z", 1)], ranges: [] }],
-    32,
     context,
+    32,
   );
   const elision = new ElisionByLookup(tables, Infinity, {
     ...EXACT,
@@ -250,7 +227,7 @@ test("with rangeDrop off no range tombstone goes", () => {
 test("by lookup: a table that its bounds or its age rule out is not opened", () => {
   const context = newContext(newFiles());
   const layer = { entries: [put("b", 10), put("d", 11)], ranges: [] };
-  const [table] = tablesOf([layer], 10, context);
+  const [table] = tablesOf([layer], context);
   const files = context.files as ReturnType<typeof newFiles>;
   files.resetCounts();
   const elision = new ElisionByLookup([table], Infinity, EXACT);
@@ -279,7 +256,6 @@ test("a range over thousands of newer keys stays, rather than cost their reading
   const context = newContext(newFiles());
   const tables = tablesOf(
     [{ entries: [...entries, put("z", 1)], ranges: [] }],
-    10,
     context,
   );
   const elision = new ElisionByLookup(tables, Infinity, EXACT);

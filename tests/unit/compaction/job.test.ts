@@ -15,7 +15,6 @@ import {
   wouldDrop,
 } from "../../../lib/compaction/job.ts";
 import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
-import { TableCursor } from "../../../lib/sstable/cursor.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
 import { firstOverlap } from "../../../lib/sstable/sorted_run.ts";
 import type { Table } from "../../../lib/sstable/table.ts";
@@ -31,17 +30,18 @@ import {
 import { LONG } from "../../engine/support/configs.ts";
 import { throwsWith } from "../../engine/support/errors.ts";
 import { Random } from "../../engine/support/random.ts";
-import { ListCursor, put, tombstone, walk } from "../support/entries.ts";
+import { ListCursor, put, tombstone } from "../support/entries.ts";
 import { randomKey, smallKey } from "../support/keys.ts";
 import { type Layer, randomLayers, visibleRows } from "../support/layers.ts";
-import { fragmentsOf, rangesOf } from "../support/ranges.ts";
+import { fragmentsOf } from "../support/ranges.ts";
 import {
   DIRECTORY,
+  layerOf,
   newContext,
   newFiles,
   openTable,
   tablePath,
-  writeTable,
+  tablesOf,
 } from "../support/tables.ts";
 
 const OUTPUT_NUMBER = 99;
@@ -92,22 +92,6 @@ function run<T>(job: Job<T>): { result: T; pauses: number } {
   }
 }
 
-function tablesOf(files: MemoryFileSystem, layers: readonly Layer[]): Table[] {
-  const context = newContext(files);
-  return layers.flatMap(({ entries, ranges }, i) => {
-    const meta = writeTable(files, i + 1, entries, fragmentsOf(ranges));
-    const path = tablePath(i + 1);
-    return meta === undefined
-      ? []
-      : [openTable({ files, path, meta }, context)];
-  });
-}
-
-function layerOf(table: Table): Layer {
-  const cursor = new TableCursor(table, false);
-  return { entries: walk(cursor), ranges: rangesOf(table.fragments()) };
-}
-
 function records({ entries, ranges }: Layer): number {
   return entries.length + ranges.length;
 }
@@ -133,7 +117,7 @@ test(
       ]
         .slice(random.below(4)).sort((a, b) => a - b);
       const files = newFiles();
-      const tables = tablesOf(files, layers);
+      const tables = tablesOf(layers, newContext(files));
       let inside = tables.filter(() => random.chance(50));
       if (inside.length === 0) inside = [random.pick(tables)];
       const outside = tables.filter((table) => !inside.includes(table));
@@ -196,7 +180,7 @@ test(
         isInOrder: random.chance(50),
       });
       const files = newFiles();
-      const tables = tablesOf(files, layers);
+      const tables = tablesOf(layers, newContext(files));
       const rules = {
         snapshots: [],
         elision: new ElisionByRange([], Infinity),
@@ -423,7 +407,7 @@ test("a run of tables is walked with one cursor, which opens them one after the 
     ),
     ranges: [],
   }));
-  const tables = tablesOf(files, layers);
+  const tables = tablesOf(layers, newContext(files));
   const input = inputOfRuns([tables]);
   files.resetCounts();
   const cursors = input.openCursors();
@@ -443,7 +427,7 @@ test("a run of tables is walked with one cursor, which opens them one after the 
 
 test("a source that is damaged fails the job: nothing is left out in silence", () => {
   const files = newFiles();
-  const [table] = tablesOf(files, MANY);
+  const [table] = tablesOf(MANY, newContext(files));
   const bytes = files.readFile(table.path);
   bytes[Math.floor(bytes.length / 2)] ^= 1;
   files.writeFile(table.path, bytes);
@@ -478,7 +462,7 @@ test("a probe of much that stays gives way all the while", () => {
     { length: 2000 },
     (_, i) => put(`k${i + 10_000}`, i + 1),
   );
-  const tables = tablesOf(files, [{ entries, ranges: [] }]);
+  const tables = tablesOf([{ entries, ranges: [] }], newContext(files));
   const elision = new ElisionByRange([], Infinity);
   const rules = { snapshots: [], elision };
   const { result, pauses } = run(wouldDrop(inputOf(tables), rules));
@@ -492,7 +476,7 @@ test("a merge that fails says what failed, though its outputs cannot be removed 
     { length: 200 },
     (_, i) => put(`k${i + 10_000}`, i + 1, "value"),
   );
-  const tables = tablesOf(files, [{ entries, ranges: [] }]);
+  const tables = tablesOf([{ entries, ranges: [] }], newContext(files));
   let creates = 0;
   files.onOperation = (operation) => {
     if (operation === "remove") throw new Error("cannot be removed");

@@ -21,7 +21,8 @@ import {
 import { TableCursor } from "../../../lib/sstable/cursor.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
 import { assert, assertEquals, assertGreater } from "../../assert.ts";
-import { put, toBytes, tombstone, walk } from "../support/entries.ts";
+import { put, tombstone, walk } from "../support/entries.ts";
+import { addTo } from "../support/memtables.ts";
 import {
   DIRECTORY,
   newContext,
@@ -106,10 +107,7 @@ class Owner {
   /** A task that flushes a memtable with some keys. */
   flush(...keys: string[]): FlushTask {
     const memtable = new Memtable(1, new ArenaPool(1 << 16, 1), 0);
-    keys.forEach((key, i) => {
-      const bytes = toBytes(key);
-      memtable.add(i + 1, 0, bytes, bytes.length, bytes, 0, bytes.length);
-    });
+    keys.forEach((key, i) => addTo(memtable, put(key, i + 1, key)));
     const { arena, newest, oldest } = memtable;
     return {
       type: "flush",

@@ -13,15 +13,13 @@ import {
   runsOf,
   type Strategy,
 } from "../../../lib/compaction/strategy.ts";
-import { resolveOptions } from "../../../lib/options.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
 import { assert, assertGreater, assertLess } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { Random } from "../../engine/support/random.ts";
-import { put, tombstone } from "../support/entries.ts";
-import type { Layer } from "../support/layers.ts";
-import { MiniTree } from "../support/mini_tree.ts";
-import { randomRange } from "../support/ranges.ts";
+import { keyOf } from "../support/keys.ts";
+import { layerFrom } from "../support/layers.ts";
+import { MiniTree, pickOptions } from "../support/mini_tree.ts";
 
 const SCALE = 2 ** 17;
 
@@ -72,40 +70,12 @@ class Magnified implements Strategy {
 const magnified = new Magnified();
 
 function options(random: Random): PickOptions {
-  const { compaction } = resolveOptions({
-    compaction: {
-      minThreshold: 2 + random.below(4),
-      maxThreshold: random.pick([5, 32]),
-      tombstoneRatio: random.pick([0.1, 0.3, 1]),
-      minTableSize: 0,
-    },
-  }).options;
-  return { ...compaction, tableSize: random.pick([300, 1000]) };
-}
-
-function nameOf(n: number): string {
-  return `k${String(n).padStart(5, "0")}`;
-}
-
-function randomLayer(
-  random: Random,
-  first: number,
-  count: number,
-  keys: number,
-  rangePercent: number,
-): Layer {
-  const layer: Layer = { entries: [], ranges: [] };
-  const key = () => nameOf(random.below(keys));
-  for (let i = 0; i < count; i++) {
-    const sequence = first + i;
-    if (random.chance(rangePercent)) {
-      layer.ranges.push(randomRange(random, key, sequence));
-    } else if (random.chance(80)) {
-      const value = "v".repeat(random.below(60));
-      layer.entries.push(put(key(), sequence, `${sequence}${value}`));
-    } else layer.entries.push(tombstone(key(), sequence));
-  }
-  return layer;
+  return pickOptions({
+    minThreshold: 2 + random.below(4),
+    maxThreshold: random.pick([5, 32]),
+    tombstoneRatio: random.pick([0.1, 0.3, 1]),
+    minTableSize: 0,
+  }, random.pick([300, 1000]));
 }
 
 test(
@@ -118,17 +88,14 @@ test(
       const tree = new MiniTree(options(random));
       const keys = random.pick([100, 1000, 10_000]);
       const rangePercent = random.pick([0, 0, 1, 5]);
-      const probes = Array.from(
-        { length: 10 },
-        () => nameOf(random.below(keys)),
-      );
+      const anyKey = () => keyOf(random.below(keys));
+      const probes = Array.from({ length: 10 }, anyKey);
       // Some trees come from leveled compaction, or go there and back.
       const changes = random.chance(30);
       for (let round = 0; round < 60; round++) {
         const message = `seed ${seed}, round ${round}`;
-        tree.flush(
-          randomLayer(random, tree.sequence + 1, 20, keys, rangePercent),
-        );
+        const first = tree.sequence + 1;
+        tree.flush(layerFrom(random, first, 20, anyKey, rangePercent));
         if (random.chance(10)) tree.snapshots.push(tree.sequence);
         if (random.chance(15)) tree.snapshots.shift();
         if (random.chance(50)) seen.covered += tree.dropCovered();
@@ -151,10 +118,7 @@ test(
             if (pick.level > 0) seen.rewrites++;
           }
         }
-        if (random.chance(2)) {
-          const pick = strategy.pickMajor(tree.metas, tree.options);
-          if (pick !== undefined) tree.do(pick);
-        }
+        if (random.chance(2)) tree.major(strategy);
         if (random.chance(20)) tree.check(probes, message);
         const used = tree.metas.slice(1).filter((level) => level.length > 0);
         seen.levels = Math.max(seen.levels, used.length);
@@ -162,8 +126,7 @@ test(
       tree.check(probes, `seed ${seed}, at the end`);
       tree.checkFiles();
       tree.snapshots = [];
-      const pick = magnified.pickMajor(tree.metas, tree.options);
-      if (pick !== undefined) tree.do(pick);
+      tree.major(magnified);
       tree.check(probes, `seed ${seed}, after a major compaction`);
       assertLess(runsOf(tree.metas).length, 2, `seed ${seed}`);
       assert(magnified.pickMinor(tree.metas, tree.options) === undefined);

@@ -3,7 +3,6 @@ import { test } from "node:test";
 import { leveled } from "../../../lib/compaction/leveled.ts";
 import { sizeTiered } from "../../../lib/compaction/size_tiered.ts";
 import type { PickOptions } from "../../../lib/compaction/strategy.ts";
-import { resolveOptions } from "../../../lib/options.ts";
 import {
   assertEquals,
   assertGreater,
@@ -12,50 +11,18 @@ import {
 } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { Random } from "../../engine/support/random.ts";
-import { put, tombstone } from "../support/entries.ts";
-import type { Layer } from "../support/layers.ts";
-import { MiniTree } from "../support/mini_tree.ts";
-import { randomRange } from "../support/ranges.ts";
+import { put } from "../support/entries.ts";
+import { keyOf } from "../support/keys.ts";
+import { type Layer, layerFrom } from "../support/layers.ts";
+import { MiniTree, pickOptions } from "../support/mini_tree.ts";
 
 function options(random: Random): PickOptions {
-  const { compaction } = resolveOptions({
-    compaction: {
-      minThreshold: 2 + random.below(3),
-      maxThreshold: random.pick([4, 32]),
-      tombstoneRatio: random.pick([0.1, 0.3, 1]),
-      minTableSize: 0,
-    },
-  }).options;
-  return { ...compaction, tableSize: random.pick([300, 500, 1000]) };
-}
-
-function nameOf(n: number): string {
-  return `k${String(n).padStart(5, "0")}`;
-}
-
-/** What a memtable may hold: random operations from `first` on. */
-function randomLayer(
-  random: Random,
-  first: number,
-  count: number,
-  keys: number,
-  rangePercent: number,
-): Layer {
-  const layer: Layer = { entries: [], ranges: [] };
-  // All over the keys, near each other, or behind everything so far.
-  const near = random.pick([-1, random.below(keys), first]);
-  const key = () =>
-    nameOf(near < 0 ? random.below(keys) : near + random.below(count));
-  for (let i = 0; i < count; i++) {
-    const sequence = first + i;
-    if (random.chance(rangePercent)) {
-      layer.ranges.push(randomRange(random, key, sequence));
-    } else if (random.chance(80)) {
-      const value = "v".repeat(random.below(60));
-      layer.entries.push(put(key(), sequence, `${sequence}${value}`));
-    } else layer.entries.push(tombstone(key(), sequence));
-  }
-  return layer;
+  return pickOptions({
+    minThreshold: 2 + random.below(3),
+    maxThreshold: random.pick([4, 32]),
+    tombstoneRatio: random.pick([0.1, 0.3, 1]),
+    minTableSize: 0,
+  }, random.pick([300, 500, 1000]));
 }
 
 test(
@@ -68,18 +35,18 @@ test(
       const tree = new MiniTree(options(random));
       const keys = random.pick([30, 300, 3000]);
       const rangePercent = random.pick([0, 0, 2, 10, 50]);
-      const probes = Array.from(
-        { length: 10 },
-        () => nameOf(random.below(keys)),
-      );
+      const anyKey = () => keyOf(random.below(keys));
+      const probes = Array.from({ length: 10 }, anyKey);
       // Some trees change their strategy, and go on as they are.
       const changes = random.chance(30);
       for (let round = 0; round < 25; round++) {
         const message = `seed ${seed}, round ${round}`;
         const count = 10 + random.below(30);
-        tree.flush(
-          randomLayer(random, tree.sequence + 1, count, keys, rangePercent),
-        );
+        const first = tree.sequence + 1;
+        // All over the keys, near each other, or behind everything so far.
+        const near = random.pick([-1, random.below(keys), first]);
+        const key = near < 0 ? anyKey : () => keyOf(near + random.below(count));
+        tree.flush(layerFrom(random, first, count, key, rangePercent));
         if (random.chance(20)) tree.snapshots.push(tree.sequence);
         if (random.chance(20)) tree.snapshots.shift();
         if (random.chance(50)) seen.covered += tree.dropCovered();
@@ -103,10 +70,7 @@ test(
           const [pick] = strategy.pickTombstone(tree.metas, tree.options, 1e15);
           if (pick !== undefined) tree.do(pick);
         }
-        if (random.chance(3)) {
-          const pick = strategy.pickMajor(tree.metas, tree.options);
-          if (pick !== undefined) tree.do(pick);
-        }
+        if (random.chance(3)) tree.major(strategy);
         if (round % 5 === 4 || random.chance(20)) tree.check(probes, message);
         const used = tree.metas.filter((level) => level.length > 0).length;
         seen.levels = Math.max(seen.levels, used);
@@ -114,8 +78,7 @@ test(
       tree.checkFiles();
       tree.snapshots = [];
       tree.settle(leveled);
-      const pick = leveled.pickMajor(tree.metas, tree.options);
-      if (pick !== undefined) tree.do(pick);
+      tree.major(leveled);
       tree.check(probes, `seed ${seed}, at the end`);
       assertLessOrEqual(
         tree.metas.filter((level) => level.length > 0).length,
@@ -136,13 +99,9 @@ test(
   LONG,
   () => {
     const random = new Random(7);
-    const { compaction } = resolveOptions({ compaction: { minThreshold: 2 } })
-      .options;
-    const tree = new MiniTree({
-      ...compaction,
-      tableSize: 500,
-      tombstoneRatio: 1,
-    });
+    const tree = new MiniTree(
+      pickOptions({ minThreshold: 2, tombstoneRatio: 1 }, 500),
+    );
     const keys = 4000;
     const add = (layer: Layer) => {
       tree.flush(layer);
@@ -152,7 +111,7 @@ test(
       const used = new Set<number>();
       while (used.size < count) used.add(random.below(keys));
       const entries = [...used].map((n, i) =>
-        put(nameOf(n), tree.sequence + 1 + i, "v".repeat(60))
+        put(keyOf(n), tree.sequence + 1 + i, "v".repeat(60))
       );
       return { entries, ranges: [] };
     };
@@ -165,7 +124,7 @@ test(
     let widest = 0;
     for (let i = 0; i < 40; i++) {
       const sequence = tree.sequence + 1;
-      const [start, end] = [nameOf(random.below(200)), nameOf(keys - i)];
+      const [start, end] = [keyOf(random.below(200)), keyOf(keys - i)];
       add({ entries: [], ranges: [{ start, end, sequence }] });
       add(points(20));
       const count = tree.metas.slice(1).reduce(
@@ -177,7 +136,7 @@ test(
     }
     assertGreater(widest, 20);
     assertLess(tree.largestMerge, all / 4);
-    const probes = Array.from({ length: 30 }, () => nameOf(random.below(keys)));
+    const probes = Array.from({ length: 30 }, () => keyOf(random.below(keys)));
     tree.check(probes, "at the end");
     // What was written after the snapshot may be hidden from it and from all others.
     assertLess(tree.dropCovered(), 5);

@@ -38,6 +38,7 @@ import {
   tombstone,
   walk,
 } from "../support/entries.ts";
+import { addTo } from "../support/memtables.ts";
 import { type FakeThread, FakeThreads } from "../support/fake_threads.ts";
 import { metaOf } from "../support/metas.ts";
 import { fragmentsOf } from "../support/ranges.ts";
@@ -127,19 +128,11 @@ class FakeTree implements MaintainedTree {
   freeze(...keys: string[]): Memtable {
     const memtable = new Memtable(1, POOL, 0);
     for (const key of keys) {
-      const kind = key.startsWith("-") ? 1 : 0;
-      const bytes = toBytes(kind === 1 ? key.slice(1) : key);
-      const value = toBytes("value");
-      const length = kind === 1 ? 0 : value.length;
-      memtable.add(
-        ++this.#sequence,
-        kind,
-        bytes,
-        bytes.length,
-        value,
-        0,
-        length,
-      );
+      const sequence = ++this.#sequence;
+      const entry = key.startsWith("-")
+        ? tombstone(key.slice(1), sequence)
+        : put(key, sequence, "value");
+      addTo(memtable, entry);
     }
     this.waiting.push(memtable);
     return memtable;

@@ -2,12 +2,11 @@
 import { test } from "node:test";
 import type { JobOutput } from "../../../lib/compaction/job.ts";
 import { makeFlushJob } from "../../../lib/flush/job.ts";
-import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
-import { TableCursor } from "../../../lib/sstable/cursor.ts";
+import type { Memtable } from "../../../lib/memtable/memtable.ts";
 import { assertEquals } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { Random } from "../../engine/support/random.ts";
-import { put, toBytes, walk } from "../support/entries.ts";
+import { put } from "../support/entries.ts";
 import { randomKey, smallKey } from "../support/keys.ts";
 import {
   allEntries,
@@ -15,43 +14,14 @@ import {
   randomLayers,
   visibleRows,
 } from "../support/layers.ts";
-import { rangesOf } from "../support/ranges.ts";
+import { memtableOf } from "../support/memtables.ts";
 import {
   DIRECTORY,
+  layerOf,
   newFiles,
   openTable,
   tablePath,
 } from "../support/tables.ts";
-
-function memtableOf({ entries, ranges }: Layer): Memtable {
-  const memtable = new Memtable(1, new ArenaPool(1 << 16, 1), 0);
-  const adds = new Map<number, () => void>();
-  for (const { key, sequence, kind, value } of entries) {
-    adds.set(
-      sequence,
-      () =>
-        memtable.add(
-          sequence,
-          kind,
-          toBytes(key),
-          key.length,
-          value,
-          0,
-          value.length,
-        ),
-    );
-  }
-  for (const { start, end, sequence } of ranges) {
-    adds.set(
-      sequence,
-      () => memtable.addRange(sequence, toBytes(start), toBytes(end)),
-    );
-  }
-  for (const sequence of [...adds.keys()].sort((a, b) => a - b)) {
-    adds.get(sequence)?.();
-  }
-  return memtable;
-}
 
 function flush(memtable: Memtable, snapshots: readonly number[]): Layer {
   const files = newFiles();
@@ -72,10 +42,7 @@ function flush(memtable: Memtable, snapshots: readonly number[]): Layer {
     const [meta] = tables;
     const table = openTable({ files, path: tablePath(3), meta });
     table.verify();
-    return {
-      entries: walk(new TableCursor(table, false)),
-      ranges: rangesOf(table.fragments()),
-    };
+    return layerOf(table);
   }
 }
 

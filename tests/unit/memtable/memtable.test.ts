@@ -1,6 +1,6 @@
 /** Memtables: lookups under range tombstones, what they count, their arenas. */
 import { test } from "node:test";
-import { type EntryKind, Found, PUT, TOMBSTONE } from "../../../lib/cursor.ts";
+import { Found, PUT, TOMBSTONE } from "../../../lib/cursor.ts";
 import {
   ArenaPool,
   entryRoom,
@@ -22,35 +22,20 @@ import {
   assertSameEntries,
   type Entry,
   fromBytes,
+  put,
   sorted,
   toBytes,
+  tombstone,
   walk,
 } from "../support/entries.ts";
 import { around, smallKey } from "../support/keys.ts";
+import { addTo } from "../support/memtables.ts";
 import { newestCovering, randomRange, type Range } from "../support/ranges.ts";
 
 const SIZE = 64 * 1024;
 
 function newMemtable(pool = new ArenaPool(SIZE, 2)): Memtable {
   return new Memtable(3, pool, 0);
-}
-
-function add(
-  memtable: Memtable,
-  key: string,
-  sequence: number,
-  kind: EntryKind,
-  value: Uint8Array,
-): void {
-  memtable.add(
-    sequence,
-    kind,
-    toBytes(key),
-    key.length,
-    value,
-    0,
-    value.length,
-  );
 }
 
 test(
@@ -75,7 +60,7 @@ test(
         const value = filled(kind === PUT ? random.below(9) : 0, sequence);
         const entry = { key: smallKey(random), sequence, kind, value };
         entries.push(entry);
-        add(memtable, entry.key, sequence, kind, value);
+        addTo(memtable, entry);
       }
       const found = new Found();
       for (const key of around(entries.map((entry) => entry.key))) {
@@ -107,7 +92,7 @@ test(
 
 test("a lookup leaves alone what is newer than all that the memtable has", () => {
   const memtable = newMemtable();
-  add(memtable, "a", 5, PUT, filled(3));
+  addTo(memtable, put("a", 5, "one"));
   memtable.addRange(6, toBytes("a"), toBytes("b"));
   const found = new Found();
   found.offer(9, PUT, filled(2), 0, 2);
@@ -121,8 +106,8 @@ test("a memtable counts what it holds", () => {
   assertEquals([memtable.oldest, memtable.newest, memtable.bytes], [0, 0, 0]);
   memtable.addRange(7, toBytes("a"), toBytes("b"));
   assertFalse(memtable.isEmpty);
-  add(memtable, "a", 8, PUT, filled(10));
-  add(memtable, "a", 9, TOMBSTONE, filled(0));
+  addTo(memtable, put("a", 8, "ten bytes!"));
+  addTo(memtable, tombstone("a", 9));
   assertEquals([memtable.oldest, memtable.newest], [7, 9]);
   assertEquals(memtable.entries, 2);
   assertEquals(memtable.tombstones, 1);
@@ -145,15 +130,13 @@ test("bounds of range deletes are copied", () => {
 
 test("a cursor says how new its memtable is, and walks over the points only", () => {
   const memtable = newMemtable();
-  add(memtable, "b", 1, PUT, filled(3));
-  add(memtable, "a", 2, PUT, filled(4));
+  const [b, a] = [put("b", 1, "one"), put("a", 2, "four")];
+  addTo(memtable, b);
+  addTo(memtable, a);
   memtable.addRange(3, toBytes("a"), toBytes("z"));
   const cursor = memtable.cursor();
   assertEquals(cursor.newest, 3);
-  assertSameEntries(walk(cursor), [
-    { key: "a", sequence: 2, kind: PUT, value: filled(4) },
-    { key: "b", sequence: 1, kind: PUT, value: filled(3) },
-  ], "walk");
+  assertSameEntries(walk(cursor), [a, b], "walk");
   assertEquals(memtable.fragments().length, 1);
 });
 
@@ -162,7 +145,7 @@ test("there is room for what was asked for, though it is more than the usual", (
   const room = entryRoom(100, 10 * SIZE) + rangeRoom(64, 64);
   const memtable = new Memtable(1, pool, room);
   assertGreaterOrEqual(memtable.room, room);
-  add(memtable, "k".repeat(100), 1, PUT, filled(10 * SIZE));
+  addTo(memtable, put("k".repeat(100), 1, "v".repeat(10 * SIZE)));
   memtable.addRange(2, filled(64), filled(64, 2));
   assertGreaterOrEqual(memtable.room, 0);
   const found = new Found();

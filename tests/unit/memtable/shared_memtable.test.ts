@@ -22,17 +22,12 @@ import {
   tombstone,
 } from "../support/entries.ts";
 import { around, randomKey, smallKey } from "../support/keys.ts";
+import { addTo } from "../support/memtables.ts";
 
 const MIB = 1 << 20;
 
 function newMemtable(bytes = MIB): Memtable {
   return new Memtable(1, new ArenaPool(bytes, 1), bytes);
-}
-
-function add(memtable: Memtable, { key, sequence, kind, value }: Entry): void {
-  const bytes = toBytes(key);
-  const { length } = bytes;
-  memtable.add(sequence, kind, bytes, length, value, 0, value.length);
 }
 
 function attach(memtable: Memtable): SharedMemtable {
@@ -91,7 +86,7 @@ for (const seed of [1, 2, 3, 4]) {
       const random = new Random(seed);
       const entries = randomEntries(random, 900);
       const memtable = newMemtable();
-      for (const entry of entries) add(memtable, entry);
+      for (const entry of entries) addTo(memtable, entry);
       assertSame(memtable, entries, random, `seed ${seed}`);
     },
   );
@@ -100,7 +95,7 @@ for (const seed of [1, 2, 3, 4]) {
     const random = new Random(seed);
     const entries = randomEntries(random, 500);
     const memtable = newMemtable();
-    for (const entry of entries) add(memtable, entry);
+    for (const entry of entries) addTo(memtable, entry);
     const words = new Int32Array(memtable.arena);
     for (let node = words[HEAD - 1]; node !== 0; node = words[node - 1]) {
       if (random.chance(50)) words[node] = random.below(2 ** 32) | 0;
@@ -119,10 +114,10 @@ for (const seed of [1, 2, 3, 4]) {
 
 test("what is added behind a shared memtable's back is found", () => {
   const memtable = newMemtable();
-  add(memtable, put("b", 1, "one"));
+  addTo(memtable, put("b", 1, "one"));
   const shared = attach(memtable);
   for (let sequence = 2; sequence < 600; sequence++) {
-    add(memtable, put(`k${sequence % 37}`, sequence, `value ${sequence}`));
+    addTo(memtable, put(`k${sequence % 37}`, sequence, `value ${sequence}`));
     const key = `k${sequence % 37}`;
     const expected = [sequence, PUT, `value ${sequence}`];
     assertEquals(look(shared, key, sequence), expected);
@@ -132,7 +127,7 @@ test("what is added behind a shared memtable's back is found", () => {
 
 test("range tombstones count up to where the memtable was followed", () => {
   const memtable = newMemtable();
-  add(memtable, put("c", 1, "one"));
+  addTo(memtable, put("c", 1, "one"));
   memtable.addRange(2, toBytes("b"), toBytes("d"));
   const shared = attach(memtable);
   assertEquals(look(shared, "c", 9), [2, TOMBSTONE, ""]);
@@ -209,7 +204,7 @@ test(
     for (let seed = 1; seed <= 60; seed++) {
       const random = new Random(seed);
       const memtable = newMemtable(16 * 1024);
-      for (const entry of randomEntries(random, 100)) add(memtable, entry);
+      for (const entry of randomEntries(random, 100)) addTo(memtable, entry);
       const uses = new Int32Array(new SharedArrayBuffer(8));
       uses[1] = 7;
       const shared = new SharedMemtable(
@@ -234,7 +229,7 @@ test(
 
 test("a link that leads out of the arena is an error, not an answer", () => {
   const memtable = newMemtable(4096);
-  add(memtable, put("a", 1));
+  addTo(memtable, put("a", 1));
   const words = new Int32Array(memtable.arena);
   const shared = attach(memtable);
   for (const link of [-1, 3, HEAD, words.length, 2 ** 31 - 1]) {

@@ -4,12 +4,13 @@ import { isEmptyRange, resolveBounds } from "../../../lib/read/bounds.ts";
 import type { Bounds } from "../../../lib/read/visible.ts";
 import { assert, assertEquals, assertFalse } from "../../assert.ts";
 import { throwsWith } from "../../engine/support/errors.ts";
-import { holds, type ModelRange } from "../../engine/support/model.ts";
+import type { TextRange } from "../../engine/support/key_text.ts";
+import { holds } from "../../engine/support/model.ts";
 import { Random } from "../../engine/support/random.ts";
 import { fromBytes, toBytes } from "../support/entries.ts";
 import { smallKey } from "../support/keys.ts";
 
-function resolve(range: ModelRange): Bounds {
+function resolve(range: TextRange): Bounds {
   const encode = (bound: unknown) => toBytes(bound as string); // Given below.
   return resolveBounds(range, encode, encode);
 }
@@ -19,8 +20,8 @@ function isBetween({ start, end }: Bounds, key: string): boolean {
     (end === undefined || key < fromBytes(end));
 }
 
-function randomRange(random: Random): ModelRange {
-  const range: ModelRange = {};
+function randomRange(random: Random): TextRange {
+  const range: TextRange = {};
   if (random.chance(70)) {
     range[random.pick(["gt", "gte"] as const)] = smallKey(random);
   }

@@ -17,61 +17,8 @@ import {
   randomLayers,
   visibleAt,
 } from "../support/layers.ts";
-import { fragmentsOf } from "../support/ranges.ts";
-import {
-  answerOf,
-  newContext,
-  newFiles,
-  openTable,
-  tablePath,
-  writeTable,
-} from "../support/tables.ts";
-
-const POOL = new ArenaPool(64 * 1024, 4);
-
-function memtableOf({ entries, ranges }: Layer): Memtable {
-  const memtable = new Memtable(1, POOL, 0);
-  const adds: [number, () => void][] = [
-    ...entries.map(({ key, sequence, kind, value }): [number, () => void] => [
-      sequence,
-      () =>
-        memtable.add(
-          sequence,
-          kind,
-          toBytes(key),
-          key.length,
-          value,
-          0,
-          value.length,
-        ),
-    ]),
-    ...ranges.map(({ start, end, sequence }): [number, () => void] => [
-      sequence,
-      () => memtable.addRange(sequence, toBytes(start), toBytes(end)),
-    ]),
-  ];
-  for (const [, add] of adds.sort(([a], [b]) => a - b)) add();
-  return memtable;
-}
-
-function tablesOf(
-  layers: readonly Layer[],
-  context = newContext(newFiles()),
-  bloomBitsPerKey = 10,
-): Table[] {
-  const files = context.files as ReturnType<typeof newFiles>;
-  const tables: Table[] = [];
-  for (const { entries, ranges } of layers) {
-    const number = tables.length + 1;
-    const meta = writeTable(files, number, entries, fragmentsOf(ranges), {
-      bloomBitsPerKey,
-    });
-    if (meta === undefined) continue;
-    const path = tablePath(number);
-    tables.push(openTable({ files, path, meta }, context));
-  }
-  return tables;
-}
+import { memtableOf } from "../support/memtables.ts";
+import { answerOf, newContext, newFiles, tablesOf } from "../support/tables.ts";
 
 test("the highest visible sequence wins, in whatever layer it is", LONG, () => {
   let values = 0;

@@ -1,13 +1,15 @@
 /**
- * Entries as plain data, with keys that are strings of characters below 256,
- * one for each byte: the order of such strings is the order of bytes.
+ * Entries as plain data, with keys as text.
  *
  * @module
  */
 import { Cursor, type EntryKind, PUT, TOMBSTONE } from "../../../lib/cursor.ts";
 import { EMPTY } from "../../../lib/encoding/bytes.ts";
 import { assertEquals, fail } from "../../assert.ts";
+import { fromBytes, toBytes } from "../../engine/support/key_text.ts";
 import type { Random } from "../../engine/support/random.ts";
+
+export { fromBytes, toBytes } from "../../engine/support/key_text.ts";
 
 /** One entry. */
 export interface Entry {
@@ -15,22 +17,6 @@ export interface Entry {
   readonly sequence: number;
   readonly kind: EntryKind;
   readonly value: Uint8Array;
-}
-
-/** Key characters as bytes. */
-export function toBytes(key: string): Uint8Array {
-  const bytes = new Uint8Array(key.length);
-  for (let i = 0; i < key.length; i++) bytes[i] = key.charCodeAt(i);
-  return bytes;
-}
-
-/** Bytes as key characters. */
-export function fromBytes(bytes: Uint8Array): string {
-  let key = "";
-  for (let at = 0; at < bytes.length; at += 4096) {
-    key += String.fromCharCode(...bytes.subarray(at, at + 4096));
-  }
-  return key;
 }
 
 /** A put; the value is made of a text. */

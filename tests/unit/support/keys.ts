@@ -43,6 +43,11 @@ export function longestKey(random: Random): string {
   return "x".repeat(LONGEST_KEY - 4) + word(random, 4);
 }
 
+/** The key of a number: keys are in the order of their numbers. */
+export function keyOf(number: number): string {
+  return `k${String(number).padStart(5, "0")}`;
+}
+
 /** Keys around others: themselves, just before and just after them. */
 export function around(keys: Iterable<string>): string[] {
   const probes = new Set<string>(["", "\xff\xff\xff\xff\xff"]);

@@ -59,6 +59,26 @@ export function randomLayers(random: Random, plan: LayerPlan): Layer[] {
   return layers;
 }
 
+/** A layer of `count` operations, from the sequence `first` on: four puts, with values of any length, to a delete. */
+export function layerFrom(
+  random: Random,
+  first: number,
+  count: number,
+  key: () => string,
+  rangePercent: number,
+): Layer {
+  const layer: Layer = { entries: [], ranges: [] };
+  for (let sequence = first; sequence < first + count; sequence++) {
+    if (random.chance(rangePercent)) {
+      layer.ranges.push(randomRange(random, key, sequence));
+    } else if (random.chance(80)) {
+      const value = "v".repeat(random.below(60));
+      layer.entries.push(put(key(), sequence, `${sequence}${value}`));
+    } else layer.entries.push(tombstone(key(), sequence));
+  }
+  return layer;
+}
+
 /** All points of all layers, once each, in the order of cursors. */
 export function allEntries(layers: readonly Layer[]): Entry[] {
   const unique = new Map<string, Entry>();

@@ -23,25 +23,34 @@ import type {
   Strategy,
 } from "../../../lib/compaction/strategy.ts";
 import { Found } from "../../../lib/cursor.ts";
+import { resolveOptions } from "../../../lib/options.ts";
 import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
 import { lookUp } from "../../../lib/read/view.ts";
-import { TableCursor } from "../../../lib/sstable/cursor.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
 import { firstOverlap } from "../../../lib/sstable/sorted_run.ts";
-import type { Table } from "../../../lib/sstable/table.ts";
 import { TreeState } from "../../../lib/version/state.ts";
 import { VersionSet } from "../../../lib/version/version_set.ts";
+import type { CompactionOptions } from "../../../mod.ts";
 import { assert, assertEquals } from "../../assert.ts";
-import { toBytes, walk } from "./entries.ts";
+import { toBytes } from "./entries.ts";
 import { type Layer, visibleAt, visibleRows } from "./layers.ts";
-import { fragmentsOf, rangesOf } from "./ranges.ts";
+import { fragmentsOf } from "./ranges.ts";
 import {
   answerOf,
   DIRECTORY,
+  layerOf,
   newContext,
   newFiles,
   writeTable,
 } from "./tables.ts";
+
+/** Options of a strategy, with tables that are small. */
+export function pickOptions(
+  compaction: CompactionOptions,
+  tableSize: number,
+): PickOptions {
+  return { ...resolveOptions({ compaction }).options.compaction, tableSize };
+}
 
 /** Runs a job to its end. */
 export function runJob<T>(job: Job<T>): T {
@@ -49,12 +58,6 @@ export function runJob<T>(job: Job<T>): T {
     const { done, value } = job.next();
     if (done) return value;
   }
-}
-
-/** What a table holds, as plain data. */
-export function layerOf(table: Table): Layer {
-  const entries = walk(new TableCursor(table, false));
-  return { entries, ranges: rangesOf(table.fragments()) };
 }
 
 /** A tree without memtables. */
@@ -172,6 +175,12 @@ export class MiniTree {
       assert(rounds < most, `still not settled after ${rounds} rounds`);
       this.do(pick);
     }
+  }
+
+  /** Merges everything, as far as the strategy has anything to merge. */
+  major(strategy: Strategy): void {
+    const pick = strategy.pickMajor(this.metas, this.options);
+    if (pick !== undefined) this.do(pick);
   }
 
   /** Removes what range tombstones hide wholly; returns how many tables. */

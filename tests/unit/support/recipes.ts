@@ -14,11 +14,8 @@ import {
 } from "../../../lib/runtime/memory.ts";
 import { parseFileName } from "../../../lib/version/files.ts";
 import { Batch, type Db, type Durability, type Options } from "../../../mod.ts";
-import {
-  Model,
-  type ModelRange,
-  toByteRange,
-} from "../../engine/support/model.ts";
+import { type TextRange, toByteRange } from "../../engine/support/key_text.ts";
+import { Model } from "../../engine/support/model.ts";
 import { toBytes } from "./entries.ts";
 
 /** The version of the formats that recipes write now: the name of their fixtures' directory. */
@@ -61,7 +58,7 @@ export class Session {
     return this.db.deleteRange(toBytes(start), toBytes(end));
   }
 
-  clear(range: ModelRange): Promise<void> {
+  clear(range: TextRange): Promise<void> {
     this.#note(() => this.model.clear(range));
     return this.db.clear(toByteRange(range));
   }

@@ -10,6 +10,7 @@ import { type EntryKind, Found, PUT, TOMBSTONE } from "../../../lib/cursor.ts";
 import { hashKey, keyHash } from "../../../lib/encoding/hash.ts";
 import type { Fragment } from "../../../lib/memtable/range_tombstones.ts";
 import { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
+import { TableCursor } from "../../../lib/sstable/cursor.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
 import {
   ReadCounters,
@@ -19,7 +20,9 @@ import {
 import { TableWriter } from "../../../lib/sstable/writer.ts";
 import { filled } from "../../engine/support/bytes.ts";
 import type { Random } from "../../engine/support/random.ts";
-import { type Entry, sorted, toBytes } from "./entries.ts";
+import { type Entry, sorted, toBytes, walk } from "./entries.ts";
+import type { Layer } from "./layers.ts";
+import { fragmentsOf, rangesOf } from "./ranges.ts";
 
 /** The directory of the tables. */
 export const DIRECTORY = "/db";
@@ -148,6 +151,30 @@ export function openTable(
   context: TableContext = newContext(files),
 ): Table {
   return new Table(meta, path, context);
+}
+
+/** The layers as tables of one context, numbered from 1; an empty layer is none. */
+export function tablesOf(
+  layers: readonly Layer[],
+  context: TableContext = newContext(newFiles()),
+  bloomBitsPerKey = 10,
+): Table[] {
+  const files = context.files as MemoryFileSystem;
+  return layers.flatMap(({ entries, ranges }, i) => {
+    const settings = { bloomBitsPerKey };
+    const fragments = fragmentsOf(ranges);
+    const meta = writeTable(files, i + 1, entries, fragments, settings);
+    const path = tablePath(i + 1);
+    return meta === undefined
+      ? []
+      : [openTable({ files, path, meta }, context)];
+  });
+}
+
+/** What a table holds, as plain data. */
+export function layerOf(table: Table): Layer {
+  const entries = walk(new TableCursor(table, false));
+  return { entries, ranges: rangesOf(table.fragments()) };
 }
 
 /** What a lookup found, as plain data. */

@@ -1,0 +1,34 @@
+/**
+ * Memtables, filled with plain data.
+ *
+ * @module
+ */
+import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
+import { type Entry, toBytes } from "./entries.ts";
+import type { Layer } from "./layers.ts";
+
+/** Adds an entry. */
+export function addTo(
+  memtable: Memtable,
+  { key, sequence, kind, value }: Entry,
+): void {
+  const bytes = toBytes(key);
+  memtable.add(sequence, kind, bytes, bytes.length, value, 0, value.length);
+}
+
+/** A memtable to which a layer was written, in the order of its sequences. */
+export function memtableOf({ entries, ranges }: Layer): Memtable {
+  const memtable = new Memtable(1, new ArenaPool(64 * 1024, 1), 0);
+  const adds: [sequence: number, add: () => void][] = [
+    ...entries.map((entry): [number, () => void] => [
+      entry.sequence,
+      () => addTo(memtable, entry),
+    ]),
+    ...ranges.map(({ start, end, sequence }): [number, () => void] => [
+      sequence,
+      () => memtable.addRange(sequence, toBytes(start), toBytes(end)),
+    ]),
+  ];
+  for (const [, add] of adds.sort(([a], [b]) => a - b)) add();
+  return memtable;
+}
