@@ -93,6 +93,9 @@ interface CrashPlan {
 /** The process has ended: what was under way is not to be gone on with. */
 export class Crashed extends Error {}
 
+/** How long a closed database is watched: nothing of it may go on. */
+const REST_MILLISECONDS = 5000;
+
 /** Whoever waits for simulated time and is no process. */
 const WORLD = { isDead: false };
 
@@ -134,6 +137,8 @@ export class Run {
   readonly #poisoned: Map<string, number> = new Map();
   /** Files of which a write or sync was seen to fail. */
   readonly #broken: Set<string> = new Set();
+  /** Whether the database was closed and not opened again. */
+  #isAtRest = false;
   /** Whether a log was read with a bit flipped: for all that can be told, its end is lost. */
   #isLogMisread = false;
   /** Files of which a sync is under way. */
@@ -288,6 +293,9 @@ export class Run {
 
   #before(operation: DiskOperation): Fault | undefined {
     this.counts.diskOperations++;
+    if (this.#isAtRest) {
+      this.violate(`${operation.kind} ${operation.path} behind close()`);
+    }
     if (operation.mutates) {
       this.plan.onMutation?.(this, operation);
       const plan = this.#crashPlan;
@@ -391,6 +399,7 @@ export class Run {
 
   /** Opens the database and checks what it shows. */
   async open(dice: SeededDice): Promise<void> {
+    this.#isAtRest = false;
     const process = this.#startProcess(dice);
     const db = await this.#openHandle(process, dice);
     this.counts.opens++;
@@ -492,6 +501,11 @@ export class Run {
     checkClosed(life);
     checkLetGo(life.process.files);
     this.#life = undefined;
+    this.#isAtRest = true;
+    if (this.dice.stream("rest", this.counts.opens).chance(0.3)) {
+      await this.scheduler.sleep(REST_MILLISECONDS, life.process);
+      this.#checkAlive();
+    }
     if (!hasFailed) {
       this.plan.onClosed?.(this);
       return;
