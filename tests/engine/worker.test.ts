@@ -1,6 +1,8 @@
 /**
  * Flushes and compactions on a worker: off the program's thread, with the
  * same results, whatever becomes of the worker.
+ *
+ * Combination: its own.
  */
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
