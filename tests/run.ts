@@ -7,8 +7,10 @@
  *
  * Without a runtime's name all three run; other words keep only the files whose
  * path contains one of them. Each file has a process of its own, so that a
- * crash, a hang or a leak is that file's, on all runtimes alike; as many run at
- * a time as the machine has cores.
+ * crash, a hang or a leak is that file's, on all runtimes alike. As many run at
+ * a time as the machine has cores, and beside them one of those that do little
+ * but wait for the disk, unless `--jobs` says how many; those that take longest
+ * are begun first, so that no core is idle at the end.
  *
  * Every file runs once with the engine's own defaults. With two combinations,
  * the tests of the engine run once more with the opposite of the defaults: the
@@ -16,13 +18,19 @@
  * which take longest, only on the first runtime. With all, they run with each,
  * everywhere. See `tests/open.ts`.
  *
- * The last line is `N passed, N failed`, and
- * the exit code is 0 only if nothing failed and every runtime passed a test.
+ * A file with the line `Combination: its own.` in its header leaves nothing
+ * open: each of its openings sets both, or does not go through `tests/open.ts`.
+ * Another combination would be the same run again, so there is none. This is
+ * checked whenever it runs: what stands in for options left out is refused.
+ *
+ * The last line is `N passed, N failed`, and the exit code is 0 only if nothing
+ * failed and every runtime passed a test.
  *
  * @module
  */
 
 import { type ResolvedCompaction, resolveOptions } from "../lib/options.ts";
+import { makeTempDir, removeDir } from "./temp.ts";
 import {
   addCounts,
   countBun,
@@ -50,6 +58,13 @@ const OUTPUT_GRACE_MS = 2_000;
 const COMBINED = /^tests\/(?:engine|crash)\//;
 /** Those of them that take longest. */
 const LONG = /^tests\/crash\//;
+/** Files that spend most of their time on waiting for syncs. */
+const WAITS = /^tests\/engine\/seeds_/;
+/** Files that are begun first. Their order changes how long everything takes, and nothing else. */
+const BEGUN_FIRST =
+  /^tests\/(?:crash\/|sim\/seeds|engine\/(?:worker\.|model|pitfalls_crash|share|backpressure))/;
+/** What the header of a file says that leaves no combination open. */
+const HAS_ITS_OWN = /^ \* Combination: its own\.$/m;
 
 /** Where compactions run, and by which strategy. */
 type Combination = Pick<ResolvedCompaction, "background" | "strategy">;
@@ -61,6 +76,9 @@ const COMBINATIONS: readonly Combination[] = [
   { background: "inline", strategy: "size-tiered" },
 ];
 
+/** Options that the engine refuses: whoever leaves them out fails. */
+const REFUSED = { background: "left out", strategy: "left out" };
+
 interface Plan {
   readonly runtimes: RuntimeName[];
   readonly filters: string[];
@@ -70,12 +88,20 @@ interface Plan {
   readonly isExhaustive: boolean;
   readonly dir: string;
   readonly jobs: number;
+  /** How many files that wait run beside them. */
+  readonly waitingJobs: number;
   readonly fileLimitMs: number;
+}
+
+interface TestFile {
+  readonly path: string;
+  /** Whether it leaves no combination open. */
+  readonly hasItsOwn: boolean;
 }
 
 interface Job {
   readonly runtime: Runtime;
-  readonly file: string;
+  readonly file: TestFile;
   /** Absent for the engine's defaults. */
   readonly combination?: Combination;
 }
@@ -108,6 +134,7 @@ function readArguments(args: string[]): Plan {
     isExhaustive: extent === "all",
     dir: named.get("dir") ?? "tests",
     jobs: Number(named.get("jobs") ?? Math.min(cores, JOBS_MAX)),
+    waitingJobs: named.has("jobs") ? 0 : 1,
     fileLimitMs: Number(named.get("file-limit") ?? FILE_LIMIT_SECONDS) * 1000,
   };
 }
@@ -133,44 +160,55 @@ function combinationsFor(extent: string): readonly Combination[] {
 }
 
 /** Every file with the engine's defaults, then some in other combinations. */
-function listJobs(runtimes: Runtime[], files: string[], plan: Plan): Job[] {
-  const combined = files.filter((file) => COMBINED.test(file));
-  const short = combined.filter((file) => !LONG.test(file));
-  return runtimes.flatMap((runtime, i) => [
+function listJobs(
+  runtimes: Runtime[],
+  files: TestFile[],
+  plan: Plan,
+): Job[] {
+  const combined = files.filter(({ path, hasItsOwn }) =>
+    COMBINED.test(path) && !hasItsOwn
+  );
+  const short = combined.filter(({ path }) => !LONG.test(path));
+  const jobs: Job[] = runtimes.flatMap((runtime, i) => [
     ...files.map((file) => ({ runtime, file })),
     ...plan.combinations.flatMap((combination) =>
       (i === 0 || plan.isExhaustive ? combined : short)
         .map((file) => ({ runtime, file, combination }))
     ),
   ]);
+  const isFirst = ({ file }: Job) => BEGUN_FIRST.test(file.path);
+  return [...jobs.filter(isFirst), ...jobs.filter((job) => !isFirst(job))];
 }
 
 /** What tells the tests of a job in which combination they run. */
-function environmentOf({ combination }: Job): Record<string, string> {
-  return {
-    VARVE_TEST_BACKGROUND: combination?.background ?? "",
-    VARVE_TEST_STRATEGY: combination?.strategy ?? "",
-  };
+function environmentOf({ file, combination }: Job): Record<string, string> {
+  const { background, strategy } = file.hasItsOwn ? REFUSED : combination ??
+    { background: "", strategy: "" };
+  return { VARVE_TEST_BACKGROUND: background, VARVE_TEST_STRATEGY: strategy };
 }
 
 /** All test files below `dir`, in order of their paths. */
-function listTestFiles(dir: string, filters: string[]): string[] {
-  const files: string[] = [];
+function listTestFiles(dir: string, filters: string[]): TestFile[] {
+  const files: TestFile[] = [];
   for (const entry of Deno.readDirSync(new URL(`${dir}/`, ROOT))) {
     const path = `${dir}/${entry.name}`;
     if (entry.isDirectory) files.push(...listTestFiles(path, filters));
     else if (
       entry.name.endsWith(".test.ts") &&
       (filters.length === 0 || filters.some((part) => path.includes(part)))
-    ) files.push(path);
+    ) {
+      const text = Deno.readTextFileSync(new URL(path, ROOT));
+      files.push({ path, hasItsOwn: HAS_ITS_OWN.test(text) });
+    }
   }
-  return files.sort();
+  return files.sort((a, b) => a.path < b.path ? -1 : 1);
 }
 
 /** The command line that runs one file, with its report going to `report`. */
 function commandLine(job: Job, report: string): string[] {
   // Without the dot Bun takes a relative path for a part of a name.
-  const file = job.file.startsWith("/") ? job.file : `./${job.file}`;
+  const { path } = job.file;
+  const file = path.startsWith("/") ? path : `./${path}`;
   switch (job.runtime.name) {
     case "deno":
       // Types are checked once and for all by `deno task check`.
@@ -294,15 +332,17 @@ function seconds(since: number): string {
   return `${((performance.now() - since) / 1000).toFixed(1)} s`;
 }
 
-/** Runs all jobs, `plan.jobs` at a time; gives the sums per runtime. */
+/** Runs all jobs, as many at a time as the plan says; gives the sums per runtime. */
 async function runJobs(
   jobs: Job[],
   plan: Plan,
   env: Record<string, string>,
 ): Promise<Map<RuntimeName, Counts>> {
   const sums = new Map<RuntimeName, Counts>();
-  const queue = jobs.values();
-  const work = async () => {
+  const waits = ({ file }: Job) => WAITS.test(file.path);
+  const waiting = jobs.filter(waits).values();
+  const others = jobs.filter((job) => !waits(job)).values();
+  const work = async (queue: Iterable<Job>) => {
     for (const job of queue) {
       const name = job.runtime.name;
       const start = performance.now();
@@ -316,13 +356,22 @@ async function runJobs(
         : ` (${combination.background}, ${combination.strategy})`;
       const mark = counts.failed > 0 ? "FAIL" : "ok  ";
       console.log(
-        `${mark} ${name.padEnd(4)} ${job.file}${how}  ${sentence(counts)}  ` +
+        `${mark} ${name.padEnd(4)} ${job.file.path}${how}  ${
+          sentence(counts)
+        }  ` +
           `${seconds(start)}`,
       );
       if (counts.failed > 0) console.log(`${withoutPasses(output)}\n`);
     }
   };
-  await Promise.all(Array.from({ length: plan.jobs }, work));
+  const workOnAll = async () => {
+    await work(others);
+    await work(waiting);
+  };
+  await Promise.all([
+    ...Array.from({ length: plan.waitingJobs }, () => work(waiting)),
+    ...Array.from({ length: plan.jobs }, workOnAll),
+  ]);
   return sums;
 }
 
@@ -340,8 +389,13 @@ async function main(): Promise<number> {
       console.log(`FAIL ${name}: ${error instanceof Error && error.message}`);
     }
   }
+  const cache = makeTempDir("varve-run-cache-");
+  // Node keeps there what it has compiled, for all its processes of this run.
+  const env: Record<string, string> = {
+    NO_COLOR: "1",
+    NODE_COMPILE_CACHE: cache,
+  };
   // For tests that start a process of another runtime.
-  const env: Record<string, string> = { NO_COLOR: "1" };
   for (const { name, path } of runtimes) {
     env[`VARVE_${name.toUpperCase()}`] = path;
   }
@@ -355,6 +409,7 @@ async function main(): Promise<number> {
   );
   const jobs = listJobs(runtimes, files, plan);
   const sums = await runJobs(jobs, plan, env);
+  removeDir(cache);
 
   console.log("");
   for (const { name, version } of runtimes) {

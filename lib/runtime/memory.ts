@@ -396,14 +396,11 @@ export class MemoryFileSystem implements FileSystem {
 
   /** @inheritDoc */
   stat(path: string): FileStatus | undefined {
-    try {
-      const node = this.#nodeAt(path);
-      return node instanceof FileNode
-        ? { isDirectory: false, size: node.now.length }
-        : { isDirectory: true, size: 0 };
-    } catch {
-      return undefined; // only absence is thrown
-    }
+    const node = this.#find(path);
+    if (typeof node === "string") return undefined;
+    return node instanceof FileNode
+      ? { isDirectory: false, size: node.now.length }
+      : { isDirectory: true, size: 0 };
   }
 
   /** @inheritDoc */
@@ -513,14 +510,21 @@ export class MemoryFileSystem implements FileSystem {
     return [this.#directoryAt(parentDirectory(path)), name];
   }
 
-  #nodeAt(path: string): Node {
+  /** What a path names, or the errno of what is missing. */
+  #find(path: string): Node | "ENOTDIR" | "ENOENT" {
     let node: Node = this.#root;
     for (const name of namesIn(path)) {
-      if (node instanceof FileNode) throw failure("ENOTDIR");
+      if (node instanceof FileNode) return "ENOTDIR";
       const child = node.now.get(name);
-      if (child === undefined) throw failure("ENOENT");
+      if (child === undefined) return "ENOENT";
       node = child;
     }
+    return node;
+  }
+
+  #nodeAt(path: string): Node {
+    const node = this.#find(path);
+    if (typeof node === "string") throw failure(node);
     return node;
   }
 

@@ -204,10 +204,11 @@ function expectSame(first: Outcome, second: Outcome, about: string): void {
   if (second.kind === "read") assertEquals(second.lostTailBytes, 0, about);
 }
 
-function contentOf(files: MemoryFileSystem): string {
+/** All files with their bytes, but for those of the lock. */
+function contentOf(files: MemoryFileSystem): [string, Uint8Array?][] {
   return namesIn(files).map((name) =>
-    name === "LOCK" ? name : `${name} ${files.readFile(`${PATH}/${name}`)}`
-  ).join("\n");
+    name === "LOCK" ? [name] : [name, files.readFile(`${PATH}/${name}`)]
+  );
 }
 
 // --- What may come of it ---

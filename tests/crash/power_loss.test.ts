@@ -13,7 +13,15 @@ import { LONG } from "../engine/support/configs.ts";
 import { openIn, PATH } from "../engine/support/memory.ts";
 import { Random } from "../engine/support/random.ts";
 import { Disk, type DiskOptions, type SyncSite } from "./support/disk.ts";
-import { type Crash, examine, Ledger, type Window } from "./support/ledger.ts";
+import {
+  type Crash,
+  examine,
+  judge,
+  Ledger,
+  type Look,
+  lookAt,
+  type Window,
+} from "./support/ledger.ts";
 import {
   MIXED,
   openOn,
@@ -39,6 +47,58 @@ const READING: Options = {
   blockCacheSize: 4096,
   compaction: { background: "off" },
 };
+
+/** What an opening showed, and what a loss of power right after it leaves. */
+interface Opening {
+  readonly look: Look;
+  readonly left: MemoryFileSystem;
+}
+
+/**
+ * Opens the disks of one workload, and those alike once: between two syncs a
+ * loss of power often leaves the same, and an opening depends on nothing but
+ * the disk and the options. What may be there is judged for each.
+ */
+class Openings {
+  readonly #known: Map<string, Opening> = new Map();
+
+  async of(
+    files: MemoryFileSystem,
+    crash: Crash,
+    ledger: Ledger,
+    options: Options,
+  ): Promise<Opening> {
+    // What a dead process left differs in what is not synced, too.
+    if (crash === "process death") return await open(files, ledger, options);
+    const disk = `${JSON.stringify(options)} ${contentOf(files)}`;
+    let opening = this.#known.get(disk);
+    if (opening === undefined) {
+      opening = await open(files, ledger, options);
+      this.#known.set(disk, opening);
+    }
+    return opening;
+  }
+}
+
+async function open(
+  files: MemoryFileSystem,
+  ledger: Ledger,
+  options: Options,
+): Promise<Opening> {
+  const look = await lookAt(files, ledger, options);
+  return { look, left: files.afterPowerLoss() };
+}
+
+const decoder = new TextDecoder("latin1");
+
+/** Every name and byte, in the order of the directory. */
+function contentOf(files: MemoryFileSystem): string {
+  if (files.stat(PATH) === undefined) return "no directory";
+  return files.list(PATH).map((name) => {
+    const bytes = files.readFile(`${PATH}/${name}`);
+    return `${name} ${bytes.length} ${decoder.decode(bytes)}`;
+  }).join("\n");
+}
 
 /** Runs a scenario and crashes before every change of its disk. */
 async function crashEverywhere(
@@ -89,23 +149,23 @@ for (const scenario of [MIXED, SLOW_SYNCS]) {
       LONG,
       async () => {
         let images = 0;
+        const openings = new Openings();
         await crashEverywhere(
           scenario,
           {},
           seed,
-          async (image, ledger) => {
+          async ({ files, window, moment, options, crash }, ledger) => {
             images++;
-            const { files, window, moment, options } = image;
-            const finding = await examine(files, ledger, window, options);
-            assertEquals(finding.wrong, undefined, moment);
+            const opening = await openings.of(files, crash, ledger, options);
+            const { wrong, there } = judge(opening.look, ledger, window);
+            assertEquals(wrong, undefined, moment);
             // What an opening has shown is durable: it outlives the next loss.
-            const { there } = finding;
-            const again = await examine(
-              files.afterPowerLoss(),
-              ledger,
-              { first: there, last: there },
-              options,
-            );
+            const { left } = opening;
+            const next = await openings.of(left, "power loss", ledger, options);
+            const again = judge(next.look, ledger, {
+              first: there,
+              last: there,
+            });
             assertEquals(again.wrong, undefined, `${moment}, then power loss`);
           },
         );
@@ -141,16 +201,16 @@ for (const site of ALL_SITES) {
     const harmed: string[] = [];
     let seed = 0;
     for (; harmed.length === 0 && seed < 4; seed++) {
+      const openings = new Openings();
       const disk = await crashEverywhere(
         MIXED,
         { ignores: (other) => other === site },
         seed,
-        async ({ files, window, moment, options }, ledger) => {
+        async ({ files, window, moment, options, crash }, ledger) => {
           if (harmed.length > 0) return;
-          const finding = await examine(files, ledger, window, options);
-          if (finding.wrong !== undefined) {
-            harmed.push(`${moment}: ${finding.wrong}`);
-          }
+          const { look } = await openings.of(files, crash, ledger, options);
+          const { wrong } = judge(look, ledger, window);
+          if (wrong !== undefined) harmed.push(`${moment}: ${wrong}`);
         },
       );
       assertGreater(disk.syncs.get(site) ?? 0, 0, "it was never asked for");

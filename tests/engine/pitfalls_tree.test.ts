@@ -2,6 +2,8 @@
  * Tombstones, snapshots, filters and levels: what compactions of trusted
  * engines have got wrong.
  *
+ * Combination: its own.
+ *
  * @module
  */
 import { test } from "node:test";

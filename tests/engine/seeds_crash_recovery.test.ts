@@ -3,6 +3,8 @@
  * memtables and in tables survives the loss of the process, of the machine's
  * power, and a SIGKILL.
  *
+ * Combination: its own.
+ *
  * @module
  */
 import { crashTests } from "./support/crash_tests.ts";

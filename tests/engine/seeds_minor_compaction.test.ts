@@ -2,6 +2,8 @@
  * aeternusdb's tests of minor compaction: a write buffer of 256 bytes makes
  * many tables, and two of like size are enough for a round.
  *
+ * Combination: its own.
+ *
  * @module
  */
 import { test } from "node:test";

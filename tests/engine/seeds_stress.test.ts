@@ -2,6 +2,8 @@
  * aeternusdb's eleven stress scenarios: thousands of operations from the same
  * generator and seeds, checked key by key and by scan against a map.
  *
+ * Combination: its own.
+ *
  * @module
  */
 import { test } from "node:test";

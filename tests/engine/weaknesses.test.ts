@@ -5,6 +5,8 @@
  * Left to the contract's tests: that there are range deletes, snapshots and
  * statistics at all.
  *
+ * Combination: its own.
+ *
  * @module
  */
 import { test } from "node:test";
@@ -261,8 +263,8 @@ test(
 
 test("aeternusdb, lsm-db: no lock file", () =>
   withMemoryDb(async (_db, files) => {
-    await rejectsWith("LOCKED", () => openIn(files));
-  }));
+    await rejectsWith("LOCKED", () => openIn(files, QUIET));
+  }, QUIET));
 
 test(
   "aeternusdb: no directory sync after rename",

@@ -1,4 +1,8 @@
-/** What a worker does to the life of a process, and where it can be started. */
+/**
+ * What a worker does to the life of a process, and where it can be started.
+ *
+ * Combination: its own.
+ */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";

@@ -152,6 +152,31 @@ describe("tests/run.ts", () => {
     assertEquals(status, 1);
   });
 
+  test(
+    "a file that says that it leaves no combination open must not",
+    { skip },
+    async () => {
+      const head = "/**\n * Combination: its own.\n */\n" +
+        `import { openWith } from "${ROOT}/tests/open.ts";\n` +
+        `import { memoryRuntime } from "${ROOT}/lib/runtime/memory.ts";\n`;
+      const opening = (compaction: string) =>
+        `test("a", async () => {
+         const options = { compaction: ${compaction} };
+         await (await openWith(memoryRuntime(), "/db", options)).close();
+       });\n`;
+      const own = '{ background: "off", strategy: "leveled" }';
+      const { lines, stdout } = await runFiles({
+        "own.test.ts": head + opening(own),
+        "background.test.ts": head + opening('{ strategy: "leveled" }'),
+        "strategy.test.ts": head + opening('{ background: "off" }'),
+        "unmarked.test.ts": head.replace("Combination", "") + opening("{}"),
+      }, "node");
+      assertMatch(stdout, /^FAIL node .*\/background.test.ts /m);
+      assertMatch(stdout, /^FAIL node .*\/strategy.test.ts /m);
+      assertEquals(lines.at(-1), "2 passed, 2 failed");
+    },
+  );
+
   test("fails if nothing ran", { skip }, async () => {
     const { lines, stdout, status } = await runFiles({}, "node");
     assertMatch(stdout, /^node ran no test$/m);

@@ -10,8 +10,10 @@
  * --skip 3-7,12     operations that are left out
  * --injection I,C,X of mode errors: operation I of the disk fails in its way
  *                   C, X is "once" or "ever"
+ * --jobs J          processes that share the seeds; the number of cores. What
+ *                   is printed is the same, in order of seeds
  * --runtime NAME    deno, bun or node, in the place of this one
- * --trace           prints everything that happens
+ * --trace           prints everything that happens; one process does it all
  * --hashes          prints the hash of each seed's trace
  * --whole           reports failures as they are, not made shorter
  * --failures N      failures after which to stop; 5
@@ -26,6 +28,7 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { performAll } from "./lanes.ts";
 import {
   addCounts,
   type Failure,
@@ -33,7 +36,6 @@ import {
   type Mode,
   noteUnhandled,
   OPERATIONS_OF,
-  perform,
   type Task,
 } from "./modes.ts";
 import { shrink } from "./shrink.ts";
@@ -53,6 +55,7 @@ const { values: given } = parseArgs({
     operations: { type: "string" },
     skip: { type: "string", default: "" },
     injection: { type: "string" },
+    jobs: { type: "string" },
     runtime: { type: "string" },
     trace: { type: "boolean", default: false },
     hashes: { type: "boolean", default: false },
@@ -152,39 +155,56 @@ async function runOn(name: string): Promise<never> {
   process.exit(status ?? 1);
 }
 
-async function main(): Promise<void> {
-  if (given.runtime !== undefined) await runOn(given.runtime);
-  process.on("unhandledRejection", noteUnhandled);
-  const start = Date.now();
-  const minutes = numberOf("minutes", given.minutes);
-  const isLate = () => Date.now() - start > minutes * 60_000;
+/** The tasks that the command line asks for, as long as it is not too late. */
+function* tasksOf(isLate: () => boolean): Generator<Task> {
   const mode = modeOf(given.mode);
   const first = numberOf("from", given.from);
   const seeds = numberOf("seeds", given.seeds);
   const injection = injectionOf(given.injection);
-  const failuresMost = numberOf("failures", given.failures);
   const operations = given.operations === undefined
     ? OPERATIONS_OF[mode]
     : numberOf("operations", given.operations);
   const skipped = skippedOf(given.skip);
-  const sums: Record<string, number> = {};
-  let [passed, failed, told] = [0, 0, start];
-  for (let seed = first; seed < first + seeds; seed++) {
-    if (isLate() || failed >= failuresMost) break;
-    const outcome = await perform({
+  for (let seed = first; seed < first + seeds && !isLate(); seed++) {
+    yield {
       mode,
       seed,
       operations,
       skipped,
       ...injection === undefined ? {} : { injection },
       ...given.trace ? { print: console.log } : {},
-    });
+    };
+  }
+}
+
+/** How many processes share the seeds. */
+function jobsOf(): number {
+  if (given.trace) return 1;
+  const jobs = given.jobs === undefined
+    ? navigator.hardwareConcurrency
+    : numberOf("jobs", given.jobs);
+  return Math.min(jobs, numberOf("seeds", given.seeds));
+}
+
+async function main(): Promise<void> {
+  if (given.runtime !== undefined) await runOn(given.runtime);
+  process.on("unhandledRejection", noteUnhandled);
+  const start = Date.now();
+  const minutes = numberOf("minutes", given.minutes);
+  const isLate = () => Date.now() - start > minutes * 60_000;
+  const failuresMost = numberOf("failures", given.failures);
+  const sums: Record<string, number> = {};
+  let [passed, failed, told] = [0, 0, start];
+  for await (const performed of performAll(tasksOf(isLate), jobsOf())) {
+    const { task, outcome, isDeath } = performed;
     addCounts(sums, outcome.counts);
-    if (given.hashes) console.log(`seed ${seed}: ${outcome.hash}`);
+    if (given.hashes) console.log(`seed ${task.seed}: ${outcome.hash}`);
     if (outcome.failure === undefined) passed++;
     else {
       failed++;
-      await reportShrunk(outcome.failure);
+      if (isDeath) report(outcome.failure);
+      else await reportShrunk(outcome.failure);
+      if (failed >= failuresMost) break;
     }
     if (Date.now() - told > PROGRESS_SECONDS * 1000) {
       told = Date.now();
@@ -199,7 +219,7 @@ async function main(): Promise<void> {
     `${name} ${count}`
   );
   const seconds = ((Date.now() - start) / 1000).toFixed(1);
-  console.log(`${mode}, from seed ${first}, ${seconds} seconds`);
+  console.log(`${given.mode}, from seed ${given.from}, ${seconds} seconds`);
   console.log(counted.join(", "));
   console.log(`${passed} passed, ${failed} failed`);
   process.exit(failed === 0 && passed > 0 ? 0 : 1);

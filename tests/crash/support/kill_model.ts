@@ -70,10 +70,13 @@ export interface Dump {
   readonly lostTailBytes: number;
 }
 
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("latin1");
+
 /** The bytes that stand for a stamp: itself, then bytes that depend on it, cut at `length`. */
 export function valueOf(stamp: string, length: number): Uint8Array {
   const value = new Uint8Array(length);
-  const head = new TextEncoder().encode(`${stamp};`);
+  const head = encoder.encode(`${stamp};`);
   value.set(head.subarray(0, length));
   let state = crc32(head) | 1;
   for (let i = head.length; i < length; i++) {
@@ -97,7 +100,7 @@ export function batchOf(changes: readonly Change[]): Batch {
 
 /** What stands for a value in a dump. */
 export function digestOf(value: Uint8Array): string {
-  const head = new TextDecoder("latin1").decode(value.subarray(0, 16));
+  const head = decoder.decode(value.subarray(0, 16));
   return `${head.split(";")[0]} ${value.length} ${crc32(value).toString(16)}`;
 }
 

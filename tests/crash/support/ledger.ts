@@ -183,32 +183,53 @@ export interface Finding {
   readonly there: number;
 }
 
-/** Opens what a crash left and compares it with what it may have left. */
-export async function examine(
+/** What an opening shows: a state, or what is wrong. */
+export type Look = { readonly state: State } | { readonly wrong: string };
+
+/** Opens what a crash left, reads everything, and closes it. */
+export async function lookAt(
   files: MemoryFileSystem,
   ledger: Ledger,
-  { first, last }: Window,
   options: Options,
-): Promise<Finding> {
+): Promise<Look> {
   let db: Db;
   try {
     db = await openIn(files, options);
   } catch (error) {
-    return { wrong: `it does not open: ${error}`, there: -1 };
+    return { wrong: `it does not open: ${error}` };
   }
   try {
-    const state = stateOf(db, ledger.keys);
-    const there = ledger.states.slice(first, last + 1).indexOf(state);
-    if (there >= 0) return { there: first + there };
-    return { wrong: describe(state, ledger, first, last), there: -1 };
+    return { state: stateOf(db, ledger.keys) };
   } catch (error) {
     if (error instanceof VarveError || error instanceof Error) {
-      return { wrong: `it cannot be read: ${error}`, there: -1 };
+      return { wrong: `it cannot be read: ${error}` };
     }
     throw error;
   } finally {
     await closeQuietly(db);
   }
+}
+
+/** Compares what an opening showed with what a crash may have left. */
+export function judge(
+  look: Look,
+  ledger: Ledger,
+  { first, last }: Window,
+): Finding {
+  if ("wrong" in look) return { wrong: look.wrong, there: -1 };
+  const there = ledger.states.slice(first, last + 1).indexOf(look.state);
+  if (there >= 0) return { there: first + there };
+  return { wrong: describe(look.state, ledger, first, last), there: -1 };
+}
+
+/** Opens what a crash left and compares it with what it may have left. */
+export async function examine(
+  files: MemoryFileSystem,
+  ledger: Ledger,
+  window: Window,
+  options: Options,
+): Promise<Finding> {
+  return judge(await lookAt(files, ledger, options), ledger, window);
 }
 
 function describe(
