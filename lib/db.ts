@@ -360,6 +360,7 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
   async #close(): Promise<void> {
     try {
       await this.#tree.close();
+      this.#tree.leaveMemory(this.#context.cache);
     } finally {
       this.#lock.release();
     }

@@ -17,10 +17,13 @@
 import type { Lender } from "../cursor.ts";
 import { EMPTY } from "../encoding/bytes.ts";
 import { READS_MAY_BE_LATE } from "../runtime/memory_order.ts";
+import { SpareMemory } from "../runtime/spare_memory.ts";
 import {
   CacheMemory,
   chooseShape,
+  empty,
   hashBlock,
+  hasShape,
   HOLDERS,
   LINE_BITS,
   LINE_WORDS,
@@ -49,6 +52,9 @@ const HITS_MAX = 3;
 /** What reads are ordered with, where the processor does not do so by itself. */
 const fence = new Int32Array(new SharedArrayBuffer(4));
 
+/** The memory of caches that have ended. */
+const spareCaches = new SpareMemory();
+
 /** Memory for `capacity` bytes, or for as many of them as there is; `undefined` for nothing. */
 function allocate(
   capacity: number,
@@ -57,6 +63,11 @@ function allocate(
   for (let bytes = capacity;; bytes = Math.floor(bytes / 2)) {
     const shape = chooseShape(bytes, blockSize);
     if (shape === undefined) return undefined;
+    const spare = spareCaches.take(bytes, (memory) => hasShape(memory, shape));
+    if (spare !== undefined) {
+      empty(spare);
+      return spare;
+    }
     try {
       const memory = new SharedArrayBuffer(bytes);
       writeHeader(memory, shape);
@@ -311,6 +322,14 @@ export class BlockCache implements Lender {
    */
   abandon(holder: number): void {
     if (holder !== 0) this.writer?.abandon(holder); // A lock of 0 is free.
+  }
+
+  /**
+   * Leaves the memory to the next cache that this thread makes. Neither this
+   * one nor any other over the same memory may be used any more.
+   */
+  end(): void {
+    if (this.memory !== undefined) spareCaches.give(this.memory);
   }
 
   /** Bytes of the blocks held, with what each costs beside its own. */

@@ -183,6 +183,26 @@ function readHeader(memory: SharedArrayBuffer): Shape | undefined {
   return { shardBits, segments, segmentBytes, bucketBits, ghostBits };
 }
 
+/** Whether memory has the header of that shape. */
+export function hasShape(memory: SharedArrayBuffer, shape: Shape): boolean {
+  const own = readHeader(memory);
+  return own !== undefined && own.shardBits === shape.shardBits &&
+    own.segments === shape.segments &&
+    own.segmentBytes === shape.segmentBytes &&
+    own.bucketBits === shape.bucketBits && own.ghostBits === shape.ghostBits;
+}
+
+/**
+ * Empties a cache that nobody uses. Its header stays: a thread that comes too
+ * late to the cache that the memory was before looks at it and counts itself
+ * as a holder, before it finds the database closed.
+ */
+export function empty(memory: SharedArrayBuffer): void {
+  const shape = readHeader(memory);
+  if (shape === undefined) throw new TypeError("no memory of a block cache");
+  new Int32Array(memory, 0, dataStart(shape) / 4).fill(0, LINE_WORDS);
+}
+
 /** Whether a value is the memory of a cache. */
 export function isCacheMemory(value: unknown): value is SharedArrayBuffer {
   if (!(value instanceof SharedArrayBuffer)) return false;

@@ -41,12 +41,14 @@ class WorkerSources implements TaskSources {
   private readonly context: TableContext;
   private readonly directory: string;
   private readonly tables: Table[] = [];
+  /** For lookups, once there are any: a walk needs none. */
+  private cache: BlockCache | undefined;
 
   constructor(runtime: Runtime, directory: string) {
     this.directory = directory;
     this.context = {
       files: runtime.files,
-      cache: new BlockCache(CACHE_BYTES),
+      cache: new BlockCache(0),
       memory: new TableMemory(TABLE_MEMORY_BYTES),
       openFiles: new OpenFiles(OPEN_FILES_MAX),
       counters: new ReadCounters(),
@@ -62,14 +64,24 @@ class WorkerSources implements TaskSources {
 
   table(meta: TableMeta, use: "walk" | "lookups"): Table {
     const path = `${this.directory}/${fileName("table", meta.number)}`;
-    const withoutFilters = use === "walk";
-    const table = new Table(meta, path, { ...this.context, withoutFilters });
+    const table = new Table(
+      meta,
+      path,
+      use === "walk"
+        ? { ...this.context, withoutFilters: true }
+        : { ...this.context, cache: this.cacheOfLookups() },
+    );
     this.tables.push(table);
     return table;
   }
 
+  private cacheOfLookups(): BlockCache {
+    return this.cache ??= new BlockCache(CACHE_BYTES);
+  }
+
   close(): void {
     for (const table of this.tables) table.close();
+    this.cache?.end();
   }
 }
 

@@ -11,6 +11,7 @@
  */
 import { copyBytes } from "../encoding/bytes.ts";
 import type { EntryKind } from "../cursor.ts";
+import { SpareMemory } from "../runtime/spare_memory.ts";
 import { ARENA_OVERHEAD, entryRoom, rangeRoom } from "./arena.ts";
 import { ReadableMemtable } from "./readable.ts";
 import { SkipList } from "./skiplist.ts";
@@ -30,9 +31,17 @@ export interface SharedPlace {
   readonly use: number;
 }
 
+/** The arenas that no pool keeps. */
+const spareArenas = new SpareMemory();
+
+function newArena(bytes: number): SharedArrayBuffer {
+  return spareArenas.take(bytes) ?? new SharedArrayBuffer(bytes);
+}
+
 /**
  * Arenas of one size, kept for the next memtable: a fresh one costs a page
- * fault for every 4 KiB.
+ * fault for every 4 KiB. What a pool does not keep is left to all pools of the
+ * thread (spare_memory.ts).
  *
  * Once {@linkcode ArenaPool.share} was called, the arenas that other threads
  * were given are handed out first, the one that came back last before others:
@@ -48,6 +57,7 @@ export class ArenaPool {
   private uses: Int32Array = new Int32Array(0);
   private firstUse = 0;
   private lastUse = 0;
+  private isEnded = false;
 
   /** Keeps at most `most` arenas for memtables of `size` bytes. */
   constructor(size: number, most: number) {
@@ -61,7 +71,7 @@ export class ArenaPool {
     const { spare } = this;
     let at = spare.findLastIndex((arena) => arena.byteLength === size);
     if (at < 0) at = spare.findIndex((arena) => arena.byteLength >= size);
-    if (at < 0) return new SharedArrayBuffer(size);
+    if (at < 0) return newArena(size);
     const [arena] = spare.splice(at, 1);
     this.use(arena);
     return arena;
@@ -86,7 +96,7 @@ export class ArenaPool {
   ): SharedArrayBuffer[] {
     const arenas = memtables.map((memtable) => memtable.arena);
     for (let i = 0; i < fresh; i++) {
-      this.spare.unshift(new SharedArrayBuffer(this.size));
+      this.spare.unshift(newArena(this.size));
     }
     arenas.push(...this.spare);
     arenas.forEach((arena, place) => this.shared.set(arena, place));
@@ -112,7 +122,17 @@ export class ArenaPool {
     const isKept = this.shared.size > 0
       ? this.shared.has(arena)
       : arena.byteLength === this.size && this.spare.length < this.most;
-    if (isKept) this.spare.push(arena);
+    if (isKept && !this.isEnded) this.spare.push(arena);
+    else spareArenas.give(arena);
+  }
+
+  /**
+   * Keeps nothing from now on: leaves what it has, and what comes back yet, to
+   * other pools. No other thread may look at any of it any more.
+   */
+  end(): void {
+    this.isEnded = true;
+    for (const arena of this.spare.splice(0)) spareArenas.give(arena);
   }
 }
 

@@ -69,6 +69,8 @@ export class Publisher {
   private baseEnd = 0;
   private isClosed = false;
   private cellCount = 0;
+  /** Whether a lease was taken back: its reader may go on for all we know. */
+  private hasStray = false;
   /** By token: the counter at the last check, and since how many checks it stands. */
   private readonly seen = new Map<
     number,
@@ -169,6 +171,7 @@ export class Publisher {
       } else if (++last.checks >= CHECKS) {
         control.endLease(lease);
         this.cache.abandon(holder);
+        this.hasStray = true;
       }
     }
     const { cellCount } = this;
@@ -180,6 +183,16 @@ export class Publisher {
   close(): void {
     this.isClosed = true;
     this.control.close();
+  }
+
+  /**
+   * Whether it was closed and no reader looks at the shared memory any more,
+   * but for the control block. One that comes later claims its lease first,
+   * then finds it closed, and looks no further.
+   */
+  get isDeserted(): boolean {
+    return this.isClosed && !this.hasStray &&
+      this.control.listLeases().length === 0;
   }
 }
 

@@ -395,7 +395,6 @@ export class SharedTree implements ReadSource {
     if (this.closed !== undefined) return;
     this.closed = what;
     this.stopTimer();
-    this.control.endLease(this.lease);
     for (const scan of this.scans) scan.letGo();
     this.pins.clear();
     this.tables.close();
@@ -403,5 +402,7 @@ export class SharedTree implements ReadSource {
     this.byUse.clear();
     this.view = undefined;
     this.version = NO_VERSION;
+    // Last: the owner may use the memory for something else from now on.
+    this.control.endLease(this.lease);
   }
 }

@@ -17,6 +17,7 @@
  *
  * @module
  */
+import type { BlockCache } from "../cache/block_cache.ts";
 import { type MaintainedTree, Maintenance } from "../compaction/maintenance.ts";
 import { VarveError } from "../errors.ts";
 import {
@@ -606,6 +607,21 @@ export class Tree implements MaintainedTree, PressureSource {
     await this.versions.removed();
     failure ??= this.health.refusal();
     if (failure !== undefined) throw failure;
+  }
+
+  /**
+   * After {@linkcode Tree.close}: leaves arenas and block cache to databases
+   * that this thread opens later, unless another thread may still look at
+   * them.
+   */
+  leaveMemory(cache: BlockCache): void {
+    const isFree = !this.maintenance.hasStray &&
+      (this.sharing?.isDeserted ?? true);
+    if (!isFree) return;
+    cache.end();
+    this.pool.end();
+    // What a scan still has comes when it ends.
+    for (const memtable of [...this.waiting, this.active]) memtable.release();
   }
 
   /** Makes the file numbers given so far durable: a thread that cannot be ended may yet make files under them. */

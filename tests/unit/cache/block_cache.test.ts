@@ -259,6 +259,28 @@ test("another thread's cache over the same memory sees the same blocks", () => {
   assertEquals([one.cache.hits, two.cache.hits], [1, 1]);
 });
 
+test("the memory of a cache that has ended is the next one's of that shape, empty", () => {
+  const capacity = MIB + 320; // No other test's.
+  const one = newUser(capacity);
+  warmUp(one);
+  const { memory } = one.cache;
+  one.cache.end();
+  assert(new BlockCache(capacity, 16 * 1024).memory !== memory);
+  const two = newUser(capacity);
+  assertStrictEquals(two.cache.memory, memory);
+  assertEquals(two.cache.bytes, 0);
+  assert(
+    two.cache.holder > one.cache.holder,
+    "a holder's number was given again",
+  );
+  for (let i = 0; i < 200; i++) {
+    assertEquals(two.get(2, i, LENGTH_MAX), "absent");
+  }
+  warmUp(two);
+  assertEquals(two.get(2, 199, LENGTH_MAX), "whole");
+  assert(newUser(capacity).cache.memory !== memory);
+});
+
 test("memory that is no cache is refused", () => {
   assertThrows(() => BlockCache.attach(new SharedArrayBuffer(4096)), TypeError);
 });

@@ -21,6 +21,7 @@ import {
 import { TableCursor } from "../../../lib/sstable/cursor.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
 import { assert, assertEquals, assertGreater } from "../../assert.ts";
+import { watchSharedMemory } from "../../engine/support/shared_memory.ts";
 import { put, tombstone, walk } from "../support/entries.ts";
 import { addTo } from "../support/memtables.ts";
 import {
@@ -316,3 +317,14 @@ test("a loop that is told to close ends its thread", () => {
   owner.post({ type: "close" });
   assert(owner.isClosed);
 });
+
+test("a task that looks nothing up makes no block cache", () =>
+  watchSharedMemory(async (made) => {
+    const owner = newOwner();
+    const before = made.length;
+    const merge = owner.merge(owner.table(100, 1), owner.table(100, 200));
+    owner.run(1, merge);
+    await owner.settle();
+    assertEquals(owner.ends, [[1, "done"]]);
+    assertEquals(made.length, before);
+  }));

@@ -153,24 +153,38 @@ test("there is room for what was asked for, though it is more than the usual", (
   assertEquals(found.end - found.start, 10 * SIZE);
 });
 
-test("the pool gives arenas out again, no more than it may keep", () => {
+test("the pool gives arenas out again, and leaves to others what it may not keep", () => {
   const pool = new ArenaPool(SIZE, 1);
   const [a, b] = [pool.take(0), pool.take(SIZE)];
   assertNotStrictEquals(a, b);
   assertEquals(a.byteLength, b.byteLength);
   pool.give(a);
-  pool.give(b); // One too many: let go.
+  pool.give(b); // One too many.
+  const other = new ArenaPool(SIZE, 1);
+  assertStrictEquals(other.take(0), b);
+  assertNotStrictEquals(other.take(0), a);
   assertStrictEquals(pool.take(0), a);
-  assertNotStrictEquals(pool.take(0), b);
 });
 
-test("the pool keeps no arena of another size", () => {
+test("an arena of another size is only taken for one of its own size", () => {
   const pool = new ArenaPool(SIZE, 4);
   const large = pool.take(SIZE + 1);
   assertGreaterOrEqual(large.byteLength, SIZE + 1);
   pool.give(large);
   assertNotStrictEquals(pool.take(0), large);
-  assertNotStrictEquals(pool.take(SIZE + 1), large);
+  assertStrictEquals(pool.take(SIZE + 1), large);
+});
+
+test("a pool that has ended leaves to others what it has, and what comes back", () => {
+  const pool = new ArenaPool(SIZE + 8, 4);
+  const [a, b] = [pool.take(0), pool.take(0)];
+  pool.give(a);
+  pool.end();
+  const other = new ArenaPool(SIZE + 8, 4);
+  assertStrictEquals(other.take(0), a);
+  assertNotStrictEquals(other.take(0), b);
+  pool.give(b);
+  assertStrictEquals(other.take(0), b);
 });
 
 test("an arena goes back once the last reader let go, not before", () => {

@@ -159,3 +159,22 @@ test("nothing waits for readers that are closed", () => {
   publisher.show({ memtables, lastSequence: 2, manifest: MANIFEST });
   assertEquals(control.settledVersion(), -1);
 });
+
+test("it is deserted once it was closed and every reader has let go by itself", () => {
+  const { publisher, control } = withOne();
+  const lease = control.claimLease(0);
+  assertEquals(publisher.isDeserted, false);
+  publisher.close();
+  assertEquals(publisher.isDeserted, false);
+  control.endLease(lease);
+  assertEquals(publisher.isDeserted, true);
+});
+
+test("it is never deserted after a reader was given up", () => {
+  const { publisher, control } = withOne();
+  const silent = control.claimLease(0);
+  for (let check = 0; check <= 12; check++) publisher.checkLeases();
+  assert(!control.isLeased(silent));
+  publisher.close();
+  assertEquals(publisher.isDeserted, false);
+});
