@@ -608,8 +608,11 @@ export const OPERATIONS: readonly Operation[] = [
     name: "death of the worker",
     weight: 0.6,
     breaks: true,
-    perform(run, dice) {
+    async perform(run, dice) {
       run.workerEndsIn = 1 + dice.below(dice.pick([5, 50]));
+      if (dice.chance(0.6)) return;
+      await maintained(run, dice, run.life.db.flush(), true);
+      await waitForPeace(run);
     },
   },
   {

@@ -200,7 +200,7 @@ export class Probes {
 const RECORD_HEADER_LENGTH = 12;
 const CURRENT_PATH = `${PATH}/CURRENT`;
 
-/** The manifest that counts, so far as nobody may take it for torn: to its last record, or behind that if it is the first. */
+/** The manifest that counts, up to its last record, or with it if it is the first: what is damaged there cannot be taken for a torn end. */
 function soundManifest(disk: Disk): Pick<Written, "path" | "length"> {
   const text = String.fromCharCode(...disk.readFile(CURRENT_PATH));
   const [, number, first] = /manifest (\d+) snapshot (\d+)/.exec(text) ?? [];
@@ -478,7 +478,8 @@ class Attempt {
     const first = Math.min(this.#window.first, this.#leastBehind(place));
     this.#window = { ...this.#window, first };
     const isSound = place.path === CURRENT_PATH ||
-      place.path === manifest.path && place.position < manifest.length;
+      place.path === manifest.path &&
+        place.position + place.length <= manifest.length;
     const isTorn = place.path === manifest.path && !isSound;
     if (await this.#isNoticed(isTorn)) this.#counts.damageNoticed++;
     else must(!isSound, () => "nobody noticed it");
