@@ -50,7 +50,8 @@ export function toBytes(key: string): Uint8Array {
 
 /** Bytes as key characters. */
 export function fromBytes(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+  // `apply` takes it as it is; a spread would step through it, which takes longer.
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }
 
 /** Bounds as bytes. */

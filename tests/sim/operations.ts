@@ -338,8 +338,13 @@ async function refill(run: Run, dice: SeededDice): Promise<void> {
     }));
   const clear = () => write([{ type: "deleteRange", start: "r", end: "s" }]);
   const flush = () => run.live(run.maintain(run.life.db.flush(), true));
-  const steps = [() => fill(count + 1), clear, () => fill(count)];
-  for (const step of steps) await step().then(flush);
+  await fill(count + 1).then(flush);
+  await clear().then(flush);
+  // So often that what is like the first one is merged with it.
+  const { minThreshold = 2 } = run.life.options.compaction ?? {};
+  for (let i = 1; i < Math.min(minThreshold, 4); i++) {
+    await fill(count).then(flush);
+  }
   await run.live(run.maintain(run.life.db.minorCompact(), false));
   await run.live(run.maintain(run.life.db.tombstoneCompact(), false));
   const { life, ledger } = run;
