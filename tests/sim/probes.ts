@@ -398,7 +398,10 @@ class Attempt {
     }
     const model = this.#probe.ledger.modelAt(this.#window.first);
     checkEverything(db, model);
-    if (dice.chance(0.3)) db = await this.#goOn(db, model);
+    const goesOn = dice.chance(0.3);
+    if (goesOn) db = await this.#goOn(db, model);
+    // All that was shown is durable, and the manifest says so.
+    else if (dice.chance(0.15)) return await this.#damage();
     if (dice.chance(0.3)) {
       await this.#close(db);
       const { runtime } = this.#boot();
@@ -532,11 +535,18 @@ class Attempt {
     return { path, position, length: bytes.length - position };
   }
 
-  /** A write of a log, behind its header, of those that are there as they were written. */
+  /** Where a group of a log starts, often its first. */
   #anyGroup(): Written {
-    const groups = this.#wholeWrites().filter(({ path, position }) =>
+    const logs = this.#probe.disk.list().filter(({ path, length }) =>
+      path.endsWith(".vlog") && length > LOG_HEADER_LENGTH
+    );
+    const firsts = logs.map(({ path, length }): Written => {
+      return { path, position: LOG_HEADER_LENGTH, length };
+    });
+    const others = this.#wholeWrites().filter(({ path, position }) =>
       path.endsWith(".vlog") && position > 0
     );
+    const groups = [...firsts, ...others];
     return groups.length > 0 ? this.#dice.pick(groups) : this.#anyWrite();
   }
 
