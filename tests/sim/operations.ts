@@ -323,7 +323,10 @@ async function maintained(
  * is older: the tombstone must not go, though it takes long to find out why.
  */
 async function refill(run: Run, dice: SeededDice): Promise<void> {
-  const count = 1000 + dice.below(100);
+  const keys = Array.from(
+    { length: 1002 + dice.below(50) },
+    (_, i) => `r${String(i).padStart(4, "0")}`,
+  );
   const durability = "buffered";
   const write = (changes: readonly Change[]) =>
     run.live(run.write(
@@ -331,19 +334,19 @@ async function refill(run: Run, dice: SeededDice): Promise<void> {
       durability,
       (db) => db.write(batchOf(changes), { durability }),
     ));
-  const fill = (count: number) =>
-    write(Array.from({ length: count }, (_, i) => {
-      const key = `r${String(i).padStart(4, "0")}`;
+  const fill = (keys: readonly string[]) =>
+    write(keys.map((key) => {
       return { type: "put", row: rowOf(key, run.newValue(3)) };
     }));
   const clear = () => write([{ type: "deleteRange", start: "r", end: "s" }]);
   const flush = () => run.live(run.maintain(run.life.db.flush(), true));
-  await fill(count + 1).then(flush);
+  // Not all of the first table is hidden, else it would go as a whole.
+  await fill([...keys, "s"]).then(flush);
   await clear().then(flush);
   // So often that what is like the first one is merged with it.
   const { minThreshold = 2 } = run.life.options.compaction ?? {};
   for (let i = 1; i < Math.min(minThreshold, 4); i++) {
-    await fill(count).then(flush);
+    await fill(keys.slice(0, -1)).then(flush);
   }
   await run.live(run.maintain(run.life.db.minorCompact(), false));
   await run.live(run.maintain(run.life.db.tombstoneCompact(), false));
