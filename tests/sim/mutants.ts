@@ -266,14 +266,10 @@ function keepFound(
     if (typeof by === "object") kept[name] = by;
     else delete kept[name];
   }
-  const lines = [...MUTANTS.keys()].filter((name) => name in kept)
-    .map((name) => `  "${name}": ${JSON.stringify(kept[name])}`);
-  const text = `{\n${lines.join(",\n")}\n}\n`;
-  // In the layout of `deno fmt`.
-  writeFileSync(
-    FOUND,
-    text.replaceAll(/([{,:])(?=["\d{tf])/g, "$1 ").replaceAll(/(\S)}/g, "$1 }"),
-  );
+  const sorted = [...MUTANTS.keys()].filter((name) => name in kept)
+    .map((name) => [name, kept[name]]);
+  const text = JSON.stringify(Object.fromEntries(sorted), undefined, 2);
+  writeFileSync(FOUND, `${text}\n`);
 }
 
 async function main(): Promise<void> {

@@ -69,15 +69,13 @@ async function hunt(
   }
 }
 
-if (import.meta.main) {
-  process.on("unhandledRejection", noteUnhandled);
-  console.log("ready");
-  const [rounds, seconds, known] = process.argv.slice(2);
-  await hunt(
-    Number(rounds),
-    Number(seconds),
-    known === undefined ? undefined : JSON.parse(known),
-  );
-  console.log("done");
-  process.exit(0);
-}
+process.on("unhandledRejection", noteUnhandled);
+console.log("ready");
+const [rounds, seconds, known] = process.argv.slice(2);
+await hunt(
+  Number(rounds),
+  Number(seconds),
+  known === undefined ? undefined : JSON.parse(known),
+);
+console.log("done");
+process.exit(0);

@@ -512,10 +512,16 @@ class Attempt {
     return { path, position: Math.floor(bit / 8), length: 1 };
   }
 
-  /** A whole file, its header, which is small and says much, or what was written last. */
+  /** A whole file, its header, which is small and says much, something that was written of late, or the end of the manifest. */
   #anySpan(): Written {
-    const fate = this.#dice.below(3);
+    const fate = this.#dice.below(4);
     if (fate === 0) return this.#anyWrite();
+    if (fate === 3) {
+      const { disk } = this.#probe;
+      const { path, length: position } = soundManifest(disk);
+      const length = disk.readFile(path).length - position;
+      if (length > 0) return { path, position, length };
+    }
     const { path, length } = this.#anyFile();
     const reach = fate === 1 ? Math.min(length, 64) : length;
     return { path, position: 0, length: reach };
