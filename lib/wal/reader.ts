@@ -106,7 +106,7 @@ export function replayLog(
       `one cut at ${bytes.length}`,
     );
   }
-  // mutant nothing-behind-the-seal: what lies behind the seal was never acknowledged
+  // no mutant: a whole group behind the seal would be CORRUPTION for its sequence; what is not whole ends the log in any case
   const limit = seal?.length ?? bytes.length;
   let offset = LOG_HEADER_LENGTH;
   let lastSequence = header.lastSequenceBefore;

@@ -653,7 +653,7 @@ export class Tree implements MaintainedTree, PressureSource {
     await this.commits.flush();
     await this.commits.idle();
     const refusal = this.health.refusal();
-    // mutant latch-of-close: otherwise closing succeeds though writes were lost
+    // no mutant: all is synced; what can have failed since is a change of logs, and close() tells it
     if (refusal !== undefined) throw refusal;
     if (!this.active.isEmpty) {
       this.commit({

@@ -40,6 +40,10 @@ export class Life {
   isClosing = false;
   /** Whether a call has said that the handle is read-only. */
   isReadOnly = false;
+  /** Whether reader threads may read it. */
+  isShared = false;
+  /** Acknowledgements that were delayed. */
+  stalls = 0;
   /** Whether anybody was told of a failure. */
   hasSurfaced = false;
   /** Calls that have not ended. */

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertNotEquals } from "../assert.ts";
@@ -77,6 +78,14 @@ describe("mutants", () => {
   test("marks and list have the same mutants", () => {
     const names = MARKS.flatMap(({ name }) => name ?? []);
     assertEquals(names.toSorted(), [...MUTANTS.keys()].sort());
+  });
+
+  test("what is stored found mutants that there are", () => {
+    const stored = new URL("./mutants_found.json", import.meta.url);
+    const names = Object.keys(JSON.parse(readFileSync(stored, "utf8")));
+    const simulated = [...MUTANTS].filter(([, { test }]) => test === undefined)
+      .map(([name]) => name);
+    assertEquals(names.filter((name) => !simulated.includes(name)), []);
   });
 
   for (const [name, { change }] of MUTANTS) {

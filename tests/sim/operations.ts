@@ -9,7 +9,7 @@ import type { ShareHandle } from "../../lib/share/handle.ts";
 import { Batch, type Db } from "../../mod.ts";
 import type { TextRange } from "../engine/support/key_text.ts";
 import { openWith } from "../open.ts";
-import { strikeAfter } from "./faults.ts";
+import { faultsFor, strikeAfter } from "./faults.ts";
 import { cloneMessage } from "./message.ts";
 import {
   type Change,
@@ -54,7 +54,7 @@ export function operationWeights(dice: SeededDice, plan: RunPlan): number[] {
   return OPERATIONS.map(({ name, weight, breaks }) => {
     const factor = dice.pick([0.1, 0.5, 1, 1, 1, 3]);
     if (breaks && plan.isCalm) return 0;
-    if (name === "failure" && !withFaults) return 0;
+    if (name.startsWith("failure") && !withFaults) return 0;
     return weight * factor;
   });
 }
@@ -145,6 +145,33 @@ async function burst(run: Run, dice: SeededDice): Promise<void> {
     all.push(put(run, dice, randomPut(run, dice)));
   }
   await Promise.all(all);
+}
+
+/** The same, and the first write of a log fails. */
+function failingBurst(run: Run, dice: SeededDice): Promise<void> {
+  const { faults } = run;
+  faults.arm({
+    strikes: ({ kind, path }) => kind === "write" && path.endsWith(".vlog"),
+    fault: (operation) => dice.pick(faultsFor(operation)),
+    forEver: false,
+  });
+  return burst(run, dice);
+}
+
+/** What was just written is deleted, and tables are merged, while the log may still be syncing: it may keep the one and lose the other. */
+async function overtake(run: Run, dice: SeededDice): Promise<void> {
+  const key = randomKey(dice);
+  const row = rowOf(key, run.newValue(10));
+  const write = (change: Change, durability: "sync" | "buffered") =>
+    run.write(
+      [change],
+      durability,
+      (db) => db.write(batchOf([change]), { durability }),
+    );
+  write({ type: "put", row }, "sync");
+  await run.live(run.scheduler.sleep(0, run.life.process));
+  write({ type: "delete", key }, "buffered");
+  await maintained(run, dice, run.life.db.majorCompact(), true);
 }
 
 function batchOf(changes: readonly Change[]): Batch {
@@ -247,6 +274,7 @@ function attachReader(run: Run, dice: SeededDice): void {
   const { life } = run;
   if (life.readers.length >= HELD_MOST) return;
   const leaseSeconds = dice.pick([1, 60, 600]);
+  life.isShared = true;
   const handle = run.attempt(() => life.db.share({ leaseSeconds }));
   if (handle === undefined) return;
   const reader = run.attempt(() =>
@@ -258,8 +286,8 @@ function attachReader(run: Run, dice: SeededDice): void {
 /** A reader is in a state that was accepted, and not before what was acknowledged. */
 function readShared(run: Run, dice: SeededDice): void {
   const { life, ledger } = run;
-  const shared = life.readers[dice.below(HELD_MOST)];
-  if (shared === undefined) return;
+  if (life.readers.length === 0) return;
+  const shared = dice.pick(life.readers);
   const { held } = shared;
   run.attempt(() => {
     if (held === undefined) {
@@ -288,6 +316,45 @@ async function maintained(
 ): Promise<void> {
   const ended = run.maintain(call, makesDurable);
   if (dice.chance(0.6)) await run.live(ended);
+}
+
+/**
+ * A thousand keys that are newer than a range delete, and behind them one that
+ * is older: the tombstone must not go, though it takes long to find out why.
+ */
+async function refill(run: Run, dice: SeededDice): Promise<void> {
+  const keys = Array.from(
+    { length: 1002 + dice.below(50) },
+    (_, i) => `r${String(i).padStart(4, "0")}`,
+  );
+  const durability = "buffered";
+  const write = (changes: readonly Change[]) =>
+    run.live(run.write(
+      changes,
+      durability,
+      (db) => db.write(batchOf(changes), { durability }),
+    ));
+  const fill = (keys: readonly string[]) =>
+    write(keys.map((key) => {
+      return { type: "put", row: rowOf(key, run.newValue(3)) };
+    }));
+  const clear = () => write([{ type: "deleteRange", start: "r", end: "s" }]);
+  const flush = () => run.live(run.maintain(run.life.db.flush(), true));
+  // Not all of the first table is hidden, else it would go as a whole.
+  await fill([...keys, "s"]).then(flush);
+  await clear().then(flush);
+  // So often that what is like the first one is merged with it.
+  const { minThreshold = 2 } = run.life.options.compaction ?? {};
+  for (let i = 1; i < Math.min(minThreshold, 4); i++) {
+    await fill(keys.slice(0, -1)).then(flush);
+  }
+  await run.live(run.maintain(run.life.db.minorCompact(), false));
+  await run.live(run.maintain(run.life.db.tombstoneCompact(), false));
+  const { life, ledger } = run;
+  run.attempt(() => {
+    checkScan(life.db, ledger.model, { prefix: "r" }, false, Infinity);
+  });
+  await clear();
 }
 
 async function reopen(run: Run, dice: SeededDice): Promise<void> {
@@ -428,7 +495,9 @@ export const OPERATIONS: readonly Operation[] = [
       );
     },
   },
+  { name: "fill, clear, fill", weight: 0.02, perform: refill },
   { name: "burst of puts", weight: 2, perform: burst },
+  { name: "overtake a sync", weight: 0.3, perform: overtake },
   {
     name: "large put",
     weight: 0.5,
@@ -485,8 +554,8 @@ export const OPERATIONS: readonly Operation[] = [
       life.snapshots.shift()?.snapshot.close();
     },
   },
-  { name: "attach a reader", weight: 0.4, perform: attachReader },
-  { name: "read shared", weight: 3, perform: readShared },
+  { name: "attach a reader", weight: 0.8, perform: attachReader },
+  { name: "read shared", weight: 4, perform: readShared },
   {
     name: "close a reader",
     weight: 0.3,
@@ -528,7 +597,7 @@ export const OPERATIONS: readonly Operation[] = [
   },
   {
     name: "majorCompact",
-    weight: 0.5,
+    weight: 0.3,
     perform: (run, dice) =>
       maintained(run, dice, run.life.db.majorCompact(), true),
   },
@@ -547,8 +616,11 @@ export const OPERATIONS: readonly Operation[] = [
     name: "death of the worker",
     weight: 0.6,
     breaks: true,
-    perform(run, dice) {
+    async perform(run, dice) {
       run.workerEndsIn = 1 + dice.below(dice.pick([5, 50]));
+      if (dice.chance(0.6)) return;
+      await maintained(run, dice, run.life.db.flush(), true);
+      await waitForPeace(run);
     },
   },
   {
@@ -561,8 +633,14 @@ export const OPERATIONS: readonly Operation[] = [
     },
   },
   {
+    name: "failure in a burst",
+    weight: 0.1,
+    breaks: true,
+    perform: failingBurst,
+  },
+  {
     name: "failure",
-    weight: 0.5,
+    weight: 0.4,
     breaks: true,
     perform(run, dice) {
       const { faults } = run;

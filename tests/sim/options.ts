@@ -41,7 +41,7 @@ export function randomOptions(dice: SeededDice): Options {
     ]),
     maxFrozenMemtables: dice.pick([1, 1, 2, 4, 16]),
     blockSize: dice.pick([256, 256, 512, 4096]),
-    blockCacheSize: dice.pick([0, 1024, 65536, 262144]),
+    blockCacheSize: dice.pick([0, 1024, 65536, 131072]),
     bloomBitsPerKey: dice.pick([0, 1, 10, 10, 32]),
     compaction,
   };

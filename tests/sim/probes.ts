@@ -8,17 +8,19 @@
  * - Damage: a bit flipped in a file of a database that was closed, or whose
  *   process died, or bytes of another place where its own should be. What is
  *   read must be right, or `CORRUPTION`. Only what a log holds that nobody has
- *   said to be synced may be taken for a lost tail.
+ *   said to be synced may be taken for a lost tail; only the last record of a
+ *   manifest may be taken for a torn one, and then no file goes.
  *
  * @module
  */
 import { type Db, type Options, VarveError } from "../../mod.ts";
+import { getU32 } from "../../lib/encoding/fixed.ts";
 import { LOG_HEADER_LENGTH } from "../../lib/wal/format.ts";
 import { openWith } from "../open.ts";
 import type { Disk, DiskOperation, Fault, ListedFile } from "./disk.ts";
 import { faultsFor } from "./faults.ts";
 import type { Crash, Ledger, Window } from "./ledger.ts";
-import { areEqual, type Model, rowOf, toBytes } from "./model.ts";
+import { type Model, rowOf, toBytes } from "./model.ts";
 import { randomOptions } from "./options.ts";
 import {
   checkEverything,
@@ -192,6 +194,24 @@ export class Probes {
       run.trace.text(attempt.trace.hash);
     }
   }
+}
+
+/** Bytes in front of each record of a manifest; at 8 stands the length of what follows. */
+const RECORD_HEADER_LENGTH = 12;
+const CURRENT_PATH = `${PATH}/CURRENT`;
+
+/** The manifest that counts, up to its last record, or with it if it is the first: what is damaged there cannot be taken for a torn end. */
+function soundManifest(disk: Disk): Pick<Written, "path" | "length"> {
+  const text = String.fromCharCode(...disk.readFile(CURRENT_PATH));
+  const [, number, first] = /manifest (\d+) snapshot (\d+)/.exec(text) ?? [];
+  const path = `${PATH}/MANIFEST-${number.padStart(6, "0")}`;
+  const bytes = disk.readFile(path);
+  let length = Number(first);
+  for (let next = length; next < bytes.length;) {
+    length = next;
+    next += RECORD_HEADER_LENGTH + getU32(bytes, next + 8);
+  }
+  return { path, length };
 }
 
 /** One fork, from its harm to its end. */
@@ -378,9 +398,17 @@ class Attempt {
     }
     const model = this.#probe.ledger.modelAt(this.#window.first);
     checkEverything(db, model);
-    if (dice.chance(0.3)) db = await this.#goOn(db, model);
-    if (dice.chance(0.3)) await this.#close(db);
-    else this.#probe.disk.killProcess();
+    const goesOn = dice.chance(0.3);
+    if (goesOn) db = await this.#goOn(db, model);
+    // All that was shown is durable, and the manifest says so.
+    else if (dice.chance(0.15)) return await this.#damage();
+    if (dice.chance(0.3)) {
+      await this.#close(db);
+      const { runtime } = this.#boot();
+      const again = await this.#wait(openWith(runtime, PATH, options));
+      checkEverything(again, model);
+    }
+    this.#probe.disk.killProcess();
   }
 
   async #open(options: Options): Promise<Db> {
@@ -443,6 +471,7 @@ class Attempt {
     const { crash } = this.#probe;
     if (crash !== undefined) this.#probe.disk.killProcess();
     const fate = this.#dice.below(10);
+    const manifest = soundManifest(this.#probe.disk);
     const place = fate < 6
       ? this.#flip()
       : fate < 8
@@ -451,7 +480,12 @@ class Attempt {
     if (place === undefined) return;
     const first = Math.min(this.#window.first, this.#leastBehind(place));
     this.#window = { ...this.#window, first };
-    if (await this.#isNoticed()) this.#counts.damageNoticed++;
+    const isSound = place.path === CURRENT_PATH ||
+      place.path === manifest.path &&
+        place.position + place.length <= manifest.length;
+    const isTorn = place.path === manifest.path && !isSound;
+    if (await this.#isNoticed(isTorn)) this.#counts.damageNoticed++;
+    else must(!isSound, () => "nobody noticed it");
   }
 
   /** The least state that damage can be taken for a lost tail down to. */
@@ -470,20 +504,35 @@ class Attempt {
   }
 
   #flip(): Written {
-    const { path, length } = this.#anyFile();
-    // Headers are small, and say much.
-    const reach = this.#dice.chance(0.3) ? Math.min(length, 64) : length;
-    const bit = this.#dice.below(reach * 8);
+    const { path, position, length } = this.#anySpan();
+    const bit = position * 8 + this.#dice.below(length * 8);
     this.#probe.disk.flipBit(path, bit);
     this.#note(`bit ${bit} of ${path}`);
     this.#counts.flippedBits++;
     return { path, position: Math.floor(bit / 8), length: 1 };
   }
 
+  /** A whole file, its header, which is small and says much, something that was written of late, or the end of the manifest. */
+  #anySpan(): Written {
+    const fate = this.#dice.below(4);
+    if (fate === 0) return this.#anyWrite();
+    if (fate === 3) {
+      const { disk } = this.#probe;
+      const { path, length: position } = soundManifest(disk);
+      const length = disk.readFile(path).length - position;
+      if (length > 0) return { path, position, length };
+    }
+    const { path, length } = this.#anyFile();
+    const reach = fate === 1 ? Math.min(length, 64) : length;
+    return { path, position: 0, length: reach };
+  }
+
   /** A log or table becomes shorter, with luck by whole writes. */
   #cut(): Written | undefined {
     const { disk } = this.#probe;
-    const { path, position } = this.#anyWrite();
+    const { path, position } = this.#dice.chance(0.5)
+      ? this.#anyWrite()
+      : this.#anyGroup();
     if (!/\.v(log|tab)$/.test(path)) return undefined;
     const bytes = disk.readFile(path);
     disk.writeFile(path, bytes.subarray(0, position));
@@ -492,14 +541,33 @@ class Attempt {
     return { path, position, length: bytes.length - position };
   }
 
-  /** A write that can have gone astray: whole, with luck, and to where another one began. */
-  #anyWrite(near?: Written): Written {
+  /** Where a group of a log starts, often its first. */
+  #anyGroup(): Written {
+    const logs = this.#probe.disk.list().filter(({ path, length }) =>
+      path.endsWith(".vlog") && length > LOG_HEADER_LENGTH
+    );
+    const firsts = logs.map(({ path, length }): Written => {
+      return { path, position: LOG_HEADER_LENGTH, length };
+    });
+    const others = this.#wholeWrites().filter(({ path, position }) =>
+      path.endsWith(".vlog") && position > 0
+    );
+    const groups = [...firsts, ...others];
+    return groups.length > 0 ? this.#dice.pick(groups) : this.#anyWrite();
+  }
+
+  #wholeWrites(): Written[] {
     const { disk, writes = [] } = this.#probe;
-    const dice = this.#dice;
     const sizes = new Map(disk.list().map((file) => [file.path, file.length]));
-    const whole = writes.filter(({ path, position, length }) =>
+    return writes.filter(({ path, position, length }) =>
       length > 0 && position + length <= (sizes.get(path) ?? 0)
     );
+  }
+
+  /** A write that can have gone astray: whole, with luck, and to where another one began. */
+  #anyWrite(near?: Written): Written {
+    const dice = this.#dice;
+    const whole = this.#wholeWrites();
     const same = whole.filter((write) => write.path === near?.path);
     if (same.length > 1 && dice.chance(0.6)) return dice.pick(same);
     if (whole.length > 1 && dice.chance(0.7)) return dice.pick(whole);
@@ -519,28 +587,50 @@ class Attempt {
     const length = Math.min(from.length, target.length - position);
     const before = target.slice();
     target.set(source.subarray(0, length), position);
-    if (areEqual(before, target)) return undefined;
+    const isChanged = (byte: number, i: number) => byte !== before[i];
+    const start = target.findIndex(isChanged);
+    if (start < 0) return undefined;
     disk.writeFile(path, target);
     this.#note(
       `${length} bytes of ${from.path} from ${from.position} at ${position} of ${path}`,
     );
     this.#counts.strayedWrites++;
-    return { path, position, length };
+    const end = target.findLastIndex(isChanged) + 1;
+    return { path, position: start, length: end - start };
   }
 
-  /** Opens and reads what is damaged; returns whether `CORRUPTION` was said. */
-  async #isNoticed(): Promise<boolean> {
+  /**
+   * Opens and reads what is damaged; returns whether `CORRUPTION` was said.
+   *
+   * @param isTorn Whether the last record of the manifest is damaged.
+   */
+  async #isNoticed(isTorn: boolean): Promise<boolean> {
     const { options } = this.#probe;
     const dice = this.#dice;
+    const removed: string[] = [];
+    let [hasCurrent, isOver] = [false, false];
+    this.#strike = ({ kind, path }) => {
+      // Once CURRENT is there, the next to be written is a job's, which may remove its inputs.
+      if (kind === "rename") hasCurrent = true;
+      isOver ||= hasCurrent && kind === "write";
+      const isOfOpening = kind === "remove" && !isOver;
+      if (isOfOpening && !path.endsWith(".tmp")) removed.push(path);
+      return undefined;
+    };
     const { runtime, files: booted } = this.#boot();
+    const checkNoneGone = () =>
+      must(removed.length === 0, () => `it removes ${removed.join(" ")}`);
     let db: Db;
     try {
       db = await this.#wait(openWith(runtime, PATH, options));
     } catch (error) {
       this.#noticed(error);
+      checkNoneGone(); // Whoever is to mend it may want them.
       checkLetGo(booted);
       return true;
     }
+    if (isTorn) checkNoneGone();
+    this.#strike = undefined;
     const model = this.#modelOf(db);
     let isNoticed = model === undefined;
     if (model !== undefined) {

@@ -68,6 +68,8 @@ export class SimulatedProcess implements Owner {
   readonly #timeDice: SeededDice;
   readonly #workerDice: SeededDice;
   readonly #workers: SimulatedWorker[] = [];
+  /** Whether flushes and merges come to an end while it syncs. */
+  readonly #hasSlowDisk: boolean;
 
   constructor(setup: ProcessSetup) {
     const { disk, dice } = setup;
@@ -75,6 +77,7 @@ export class SimulatedProcess implements Owner {
     this.#clockDice = dice.stream("clock");
     this.#timeDice = dice.stream("time");
     this.#workerDice = dice.stream("worker");
+    this.#hasSlowDisk = this.#timeDice.chance(0.3);
     const hooks: DiskHooks = {
       before: (operation) => this.#before(operation),
       syncTime: (operation) => this.#syncTime(operation),
@@ -115,7 +118,7 @@ export class SimulatedProcess implements Owner {
     const dice = this.#timeDice;
     const fate = dice.below(8);
     const milliseconds = fate < 3
-      ? 0
+      ? this.#hasSlowDisk ? dice.pick([100, 300, 1000]) : 0
       : fate < 7
       ? dice.below(300) / 100
       : dice.pick([30, 30, 300]);

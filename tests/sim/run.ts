@@ -612,7 +612,11 @@ export class Run {
     const promise = call(life.db);
     promise.catch(() => {}); // It is looked at below.
     this.#checkAlive();
-    life.sequence = life.db.stats().lastSequence;
+    const { lastSequence, stalls } = life.db.stats();
+    // Some acknowledgements are held back, though they were given before.
+    const isDelayed = life.isShared || stalls.count > life.stalls;
+    life.stalls = stalls.count;
+    life.sequence = lastSequence;
     const isAccepted = life.sequence === expected;
     if (!isAccepted) {
       must(
@@ -620,7 +624,12 @@ export class Run {
         () => `a batch of ${changes.length} took ${life.sequence - before}`,
       );
       if (changes.length > 0) ledger.goBack(state - 1);
-    } else if (changes.length > 0) this.#checkMayAccept();
+    } else if (changes.length > 0) {
+      must(
+        !this.life.isReadOnly && !this.#hasFailed,
+        () => "a write was accepted after one had failed",
+      );
+    }
     return this.#acknowledged(promise, life, () => {
       must(
         isAccepted,
@@ -628,18 +637,19 @@ export class Run {
       );
       this.trace.number(state);
       if (changes.length === 0 || this.#life !== life) return;
+      must(
+        durability === "buffered" || isDelayed || !this.#hasFailed,
+        () => "a sync was acknowledged after something had failed",
+      );
       ledger.acknowledged(state, durability);
     });
   }
 
-  #checkMayAccept(): void {
+  /** Whether a write or sync of a log or manifest has failed, and whoever waits been told. */
+  get #hasFailed(): boolean {
     const { steps } = this.scheduler;
-    const isPoisoned = ["log", "manifest"].some((kind) =>
+    return ["log", "manifest"].some((kind) =>
       (this.#poisoned.get(kind) ?? Infinity) < steps
-    );
-    must(
-      !this.life.isReadOnly && !isPoisoned,
-      () => "a write was accepted after one had failed",
     );
   }
 

@@ -25,7 +25,11 @@ export function toBytes(key: string): Uint8Array {
 export function fromBytes(bytes: Uint8Array): string {
   let key = "";
   for (let at = 0; at < bytes.length; at += 4096) {
-    key += String.fromCharCode(...bytes.subarray(at, at + 4096));
+    // `apply` takes it as it is; a spread would step through it, which takes longer.
+    key += String.fromCharCode.apply(
+      null,
+      bytes.subarray(at, at + 4096) as unknown as number[],
+    );
   }
   return key;
 }

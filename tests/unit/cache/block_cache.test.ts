@@ -4,7 +4,10 @@ import { BlockCache } from "../../../lib/cache/block_cache.ts";
 import {
   CacheMemory,
   chooseShape,
+  hashBlock,
   LINE_WORDS,
+  seedOf,
+  tagOf,
 } from "../../../lib/cache/layout.ts";
 import {
   assert,
@@ -45,6 +48,34 @@ test("table numbers beyond 32 bits are told apart", () => {
   for (const number of numbers) user.put(number, 3);
   for (const number of numbers) assertEquals(user.get(number, 3), "whole");
   assertEquals(user.get(7 + 2 ** 34, 3), "absent");
+});
+
+test("a block that has another's bucket and tag is not taken for it", () => {
+  // The number of the table of which block 3 has the hash of block 2 of `table`.
+  const otherOf = (table: number): number => {
+    const seed = seedOf(table, 0) ^ 2 ^ 3;
+    const product = seed ^ (seed >>> 15) ^ (seed >>> 30);
+    const factor = 0x165667b1;
+    let inverse = factor;
+    for (let i = 0; i < 5; i++) {
+      inverse = Math.imul(inverse, 2 - Math.imul(factor, inverse));
+    }
+    return Math.imul(product, inverse) >>> 0;
+  };
+  const pairs = Array.from({ length: 50 }, (_, i) => [i + 1, otherOf(i + 1)])
+    .filter(([table, other]) => {
+      const hash = hashBlock(seedOf(table, 0), 2);
+      assertEquals(hashBlock(seedOf(other | 0, 0), 3), hash);
+      return tagOf(hash, 2) === tagOf(hash, 3);
+    });
+  assertGreater(pairs.length, 10);
+  for (const [table, other] of pairs) {
+    const user = newUser(MIB);
+    user.put(table, 2);
+    assertEquals(user.get(other, 3), "absent");
+    user.put(other, 3);
+    assertEquals([user.get(table, 2), user.get(other, 3)], ["whole", "whole"]);
+  }
 });
 
 test("a block that is there is not put twice", () => {

@@ -4,8 +4,11 @@ import { BlockCache } from "../../../lib/cache/block_cache.ts";
 import type { TableBlocks } from "../../../lib/cache/layout.ts";
 import { Found } from "../../../lib/cursor.ts";
 import { hashKey, keyHash } from "../../../lib/encoding/hash.ts";
+import { findValue, hasValue } from "../../../lib/read/view.ts";
+import { Results } from "../../../lib/runtime/results.ts";
 import { TableCursor } from "../../../lib/sstable/cursor.ts";
 import type { Table } from "../../../lib/sstable/table.ts";
+import { Version } from "../../../lib/version/version.ts";
 import { assertEquals, assertGreater } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { Random } from "../../engine/support/random.ts";
@@ -106,6 +109,31 @@ test("lookups are right all the same", LONG, () => {
   }
   assertGreater(cache.races, 500);
   assertGreater(cache.lost, 200);
+});
+
+test("values are given out whole, and never another key's", LONG, () => {
+  const random = new Random(7);
+  const entries = randomEntries(random, 200, randomKey, 4);
+  const [table, cache] = withRaces(entries);
+  const [calm] = withRaces(entries);
+  const view = { memtables: [], version: new Version([[table]]) };
+  const found = new Found();
+  const results = new Results(true);
+  for (let i = 0; i < 1200; i++) {
+    const { key, sequence } = random.pick(entries);
+    const at = sequence + random.below(3) - 1;
+    cache.percent = 0;
+    lookUp(table, key, at); // It is cached now.
+    cache.percent = 15;
+    const { value } = lookUp(calm, key, at);
+    const bytes = toBytes(key);
+    const { length } = bytes;
+    const given = findValue(view, bytes, length, at, found, results);
+    assertEquals(given, value, `${key} @${at}`);
+    const isThere = hasValue(view, bytes, length, at, found);
+    assertEquals(isThere, value !== undefined);
+  }
+  assertGreater(cache.lost, 100);
 });
 
 test("an answer that a later table would add to is checked first", () => {
