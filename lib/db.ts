@@ -336,7 +336,7 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
 
   /** Makes every write accepted so far durable, whatever its level; reader threads see it then. */
   sync(): Promise<void> {
-    return this.#maintain(() => this.#tree.sync());
+    return this.#maintain(() => this.#tree.makeDurable());
   }
 
   /**

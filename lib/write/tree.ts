@@ -554,7 +554,8 @@ export class Tree implements MaintainedTree, PressureSource {
   // Maintenance calls.
 
   /** Makes everything accepted so far durable, and reader threads see it. */
-  sync(): Promise<void> {
+  makeDurable(): Promise<void> {
+    // mutant sync-by-call: without it sync() promises what may be lost
     const synced = this.commits.flush();
     const { sharing } = this;
     return sharing !== undefined && this.isHeldBack(sharing)

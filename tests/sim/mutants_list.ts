@@ -42,6 +42,7 @@ const SYNCS: Record<string, Change> = {
   "sync-directory-of-current": "remove",
   "sync-parent-directory": ["!names.includes(CURRENT)", "status === undefined"],
   "sync-at-close": "remove",
+  "sync-by-call": ["this.commits.flush()", "Promise.resolve()"],
   "finish-before-next-log": "remove",
 };
 
