@@ -23,6 +23,9 @@ import { SimulatedWorker, type WorkerMoment } from "./worker.ts";
 /** When the first process starts: some day in 2026. */
 const WALL_START = 1_790_000_000_000;
 
+/** Milliseconds of a sync on a slow disk that somebody waits for. */
+const SLOW_SYNCS = [0, 0, 100, 1000];
+
 /** What takes part in the life of a process. */
 export interface ProcessHooks {
   /** Called before each disk operation. */
@@ -104,6 +107,9 @@ export class SimulatedProcess implements Owner {
     const { kind, path, position = 0, length = 0 } = operation;
     this.operations++;
     if (kind === "create") this.made.add(path);
+    if (kind === "sync" && operation.now && this.#hasSlowDisk) {
+      this.#setup.scheduler.now += this.#timeDice.pick(SLOW_SYNCS);
+    }
     trace.number(hashOf(kind));
     trace.number(hashOf(path));
     trace.number(position);
