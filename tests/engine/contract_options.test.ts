@@ -16,7 +16,7 @@ import { open } from "../open.ts";
 import { withTempDir } from "../temp.ts";
 import { LONG } from "./support/configs.ts";
 import { rejectsWith } from "./support/errors.ts";
-import { openIn } from "./support/memory.ts";
+import { openAsGiven } from "./support/memory.ts";
 import { text } from "./support/bytes.ts";
 
 const KIB = 1024;
@@ -39,7 +39,7 @@ function optionsWith(
 }
 
 async function assertAccepted(options: Options): Promise<void> {
-  await using db = await openIn(new MemoryFileSystem(), options);
+  await using db = await openAsGiven(new MemoryFileSystem(), options);
   await db.put("k", "v");
   await db.flush();
   assertEquals(text(db.get("k")), "v");
@@ -49,7 +49,7 @@ async function assertRefused(name: string, options: Options): Promise<string> {
   const files = new MemoryFileSystem();
   const error = await rejectsWith(
     "INVALID_CONFIG",
-    () => openIn(files, options),
+    () => openAsGiven(files, options),
   );
   assertStringIncludes(error.message, name);
   // Options are looked at before anything is made.
@@ -150,7 +150,7 @@ test("options that are not objects are INVALID_CONFIG", async () => {
   const wrong: any[] = [null, 5, "sync", true];
   for (const options of wrong) {
     const files = new MemoryFileSystem();
-    await rejectsWith("INVALID_CONFIG", () => openIn(files, options));
+    await rejectsWith("INVALID_CONFIG", () => openAsGiven(files, options));
     await assertRefused("compaction", { compaction: options });
   }
 });
@@ -187,7 +187,7 @@ test("options may differ from one opening to the next", LONG, async () => {
     {},
   ];
   for (const [round, options] of variants.entries()) {
-    await using db = await openIn(files, options);
+    await using db = await openAsGiven(files, options);
     for (let i = 0; i < 50; i++) await db.put(`${round}-${i}`, `${round}`);
     await db.flush();
     for (let r = 0; r <= round; r++) {
@@ -196,13 +196,13 @@ test("options may differ from one opening to the next", LONG, async () => {
       }
     }
   }
-  await using db = await openIn(files);
+  await using db = await openAsGiven(files);
   await db.majorCompact();
   assertEquals([...db.scan()].length, 250);
 });
 
 test("by default every awaited write is synced", async () => {
-  await using db = await openIn(new MemoryFileSystem());
+  await using db = await openAsGiven(new MemoryFileSystem());
   const { syncs } = db.stats().wal;
   for (let i = 0; i < 5; i++) await db.put(`k${i}`, "v");
   assertEquals(db.stats().wal.syncs, syncs + 5);
@@ -212,7 +212,7 @@ test(
   "by default filters spare about 99 of 100 lookups of absent keys",
   LONG,
   async () => {
-    await using db = await openIn(new MemoryFileSystem());
+    await using db = await openAsGiven(new MemoryFileSystem());
     const waiting = [];
     for (let i = 0; i < 5000; i++) waiting.push(db.put(`present ${i}`, "v"));
     await Promise.all(waiting);
@@ -230,7 +230,7 @@ test("by default four tables of a size are merged by size-tiered compaction, and
   const options: Options = {
     compaction: { strategy: "size-tiered", background: "off" },
   };
-  await using db = await openIn(new MemoryFileSystem(), options);
+  await using db = await openAsGiven(new MemoryFileSystem(), options);
   for (let table = 0; table < 4; table++) {
     assertEquals(await db.minorCompact(), false, `${table} tables`);
     for (let i = 0; i < 10; i++) await db.put(`${table}-${i}`, "same size");

@@ -29,8 +29,15 @@ export function openIn(
   files: FileSystem,
   options: Options = {},
 ): Promise<Db> {
-  const runtime = { ...memoryRuntime(), files };
-  return openWith(runtime, PATH, { blockCacheSize: CACHE_BYTES, ...options });
+  return openAsGiven(files, { blockCacheSize: CACHE_BYTES, ...options });
+}
+
+/** The same, with the engine's own defaults for all that is left out. */
+export function openAsGiven(
+  files: FileSystem,
+  options?: Options,
+): Promise<Db> {
+  return openWith({ ...memoryRuntime(), files }, PATH, options);
 }
 
 /** Runs `body` with a database in memory; closes it, whatever state it is in. */
