@@ -47,6 +47,19 @@ export function randomOptions(dice: SeededDice): Options {
   };
 }
 
+/** The other strategy, which takes as few tables at a time as it may: what the one has merged, regardless of ages, it does not take down as a whole. */
+export function withOtherStrategy(options: Options): Options {
+  const { compaction } = options;
+  const strategy = compaction?.strategy === "leveled"
+    ? "size-tiered"
+    : "leveled";
+  const [minThreshold, maxThreshold] = [2, 2];
+  return {
+    ...options,
+    compaction: { ...compaction, strategy, minThreshold, maxThreshold },
+  };
+}
+
 /** The options in few words. */
 export function describeOptions(options: Options): string {
   const { compaction = {}, ...rest } = options;

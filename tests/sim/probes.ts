@@ -21,7 +21,7 @@ import type { Disk, DiskOperation, Fault, ListedFile } from "./disk.ts";
 import { faultsFor } from "./faults.ts";
 import type { Crash, Ledger, Window } from "./ledger.ts";
 import { type Model, rowOf, toBytes } from "./model.ts";
-import { randomOptions } from "./options.ts";
+import { randomOptions, withOtherStrategy } from "./options.ts";
 import {
   checkEverything,
   checkLetGo,
@@ -387,8 +387,11 @@ class Attempt {
 
   async #recover(): Promise<void> {
     const dice = this.#dice;
-    const options = dice.chance(0.3)
+    const fate = dice.below(10);
+    const options = fate < 2
       ? randomOptions(dice)
+      : fate < 4
+      ? withOtherStrategy(this.#probe.options)
       : this.#probe.options;
     let db = await this.#open(options);
     if (dice.chance(0.25)) {
@@ -450,8 +453,10 @@ class Attempt {
     model.apply({ type: "deleteRange", start: "k2", end: "k3" });
     await this.#wait(Promise.all(writes));
     checkEverything(db, model);
-    if (dice.chance(0.5)) {
-      await this.#wait(db.majorCompact());
+    const fate = dice.below(4);
+    if (fate < 2) {
+      if (fate === 0) await this.#wait(db.majorCompact());
+      else for (let i = 0; i < 2; i++) await this.#wait(db.minorCompact());
       checkEverything(db, model);
     }
     if (dice.chance(0.5)) return db;
