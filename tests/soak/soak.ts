@@ -35,7 +35,9 @@ const PROGRESS_SAMPLES = 10;
 
 const options: Options = {
   durability: "buffered",
-  writeBufferSize: 1024 * 1024,
+  // Small, so that compactions of every size come round within a quarter of a
+  // short run: between two of the largest the files grow.
+  writeBufferSize: 256 * 1024,
   blockCacheSize: 4 * 1024 * 1024,
   compaction: { strategy: values.strategy as "size-tiered" | "leveled" },
 };
