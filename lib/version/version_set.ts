@@ -186,7 +186,7 @@ export class VersionSet {
   }
 
   private guard(write: () => void): void {
-    // mutant manifest-latch: an edit behind a torn one is lost
+    // no mutant: the tree commits nothing behind a failure (latch-before-edit); this does not rely on it
     if (this.failed) {
       throw new VarveError(
         "READ_ONLY",

@@ -163,7 +163,6 @@ const ORDERS: Record<string, Change> = {
     'for (const number of edit.removeTables ?? []) {\n      if (!edit.addTables?.some(({ table }) => table.number === number)) {\n        this.removeFile(this.path("table", number));\n      }\n    }\n    this.guard(() =>',
   ],
   "moved-tables-stay": "remove",
-  "manifest-latch": ["this.failed", "false"],
   "table-stays-while-read": "remove",
   "version-stays-while-read": "remove",
   "memtable-stays-while-read": ["--this.readers === 0", "true"],

@@ -147,11 +147,15 @@ async function burst(run: Run, dice: SeededDice): Promise<void> {
   await Promise.all(all);
 }
 
-/** The same, and the first write of a log fails. */
+/** The same, and the first write of a log fails, or the first sync of the directory. */
 function failingBurst(run: Run, dice: SeededDice): Promise<void> {
   const { faults } = run;
+  const isWrite = dice.chance(0.6);
   faults.arm({
-    strikes: ({ kind, path }) => kind === "write" && path.endsWith(".vlog"),
+    strikes: ({ kind, path }) =>
+      isWrite
+        ? kind === "write" && path.endsWith(".vlog")
+        : kind === "syncDirectory",
     fault: (operation) => dice.pick(faultsFor(operation)),
     forEver: false,
   });
