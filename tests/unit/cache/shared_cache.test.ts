@@ -116,8 +116,11 @@ test(
     const user = new CacheUser(cache);
     const thread = new Thread(cache.memory, 5);
     await thread.started();
+    const found = () =>
+      Atomics.load(thread.report, WHOLE) + Atomics.load(thread.report, LOST);
     let lost = 0;
-    for (let i = 0; i < 300 || lost === 0; i++) {
+    // The thread may get its turn late.
+    for (let i = 0; i < 300 || lost === 0 || found() === 0; i++) {
       user.touch(1, i % ORDINALS);
       if (!cache.find(user.table(1), i % ORDINALS, true)) continue;
       const { segment, generation } = cache;
@@ -125,9 +128,7 @@ test(
       if (!cache.isStill(segment, generation)) lost++;
     }
     await thread.stop();
-    assertGreater(lost, 0);
     assertEquals(thread.report[TORN], 0);
-    assertGreater(thread.report[WHOLE] + thread.report[LOST], 0);
   },
 );
 
