@@ -180,6 +180,23 @@ function printRatios({ rows }: Results, size: number): void {
   );
 }
 
+/** A line for each key and each store that has rows of it. */
+function linesByStore<T extends { store: string; runtime: string }>(
+  rows: readonly T[],
+  keyOf: (row: T) => string,
+  cellsOf: (mine: readonly T[]) => string[],
+): string[][] {
+  const whoOf = ({ store, runtime }: T) => `${store}, ${runtime}`;
+  return distinct(rows, keyOf).flatMap((key) =>
+    distinct(rows, whoOf).flatMap((who) => {
+      const mine = rows.filter((row) =>
+        keyOf(row) === key && whoOf(row) === who
+      );
+      return mine.length === 0 ? [] : [[key, who, ...cellsOf(mine)]];
+    })
+  );
+}
+
 function printLatencies(rows: readonly Row[], size: number): void {
   const timed = rows.filter((row) =>
     row.size === size && row.latency !== undefined
@@ -190,21 +207,11 @@ function printLatencies(rows: readonly Row[], size: number): void {
   ) =>
     (medianOf(mine, ({ latency }) => latency && pick(latency)) * 1000)
       .toFixed(1);
-  const lines = distinct(timed, (row) => row.name).flatMap((name) =>
-    distinct(timed, (row) => `${row.store}, ${row.runtime}`).flatMap((who) => {
-      const mine = timed.filter((row) =>
-        row.name === name && `${row.store}, ${row.runtime}` === who
-      );
-      if (mine.length === 0) return [];
-      return [[
-        name,
-        who,
-        microseconds(mine, (latency) => latency.p50),
-        microseconds(mine, (latency) => latency.p99),
-        microseconds(mine, (latency) => latency.p999),
-      ]];
-    })
-  );
+  const lines = linesByStore(timed, (row) => row.name, (mine) => [
+    microseconds(mine, (latency) => latency.p50),
+    microseconds(mine, (latency) => latency.p99),
+    microseconds(mine, (latency) => latency.p999),
+  ]);
   if (lines.length === 0) return;
   const title = `one operation, us, ${thousands(size)}`;
   printTable([title, "store", "p50", "p99", "p99.9"], lines, 2);
@@ -212,21 +219,11 @@ function printLatencies(rows: readonly Row[], size: number): void {
 
 function printFacts(facts: readonly FactsRow[], size: number): void {
   const here = facts.filter((row) => row.size === size);
-  const lines = distinct(here, (row) => row.scenario).flatMap((scenario) =>
-    distinct(here, (row) => `${row.store}, ${row.runtime}`).flatMap((who) => {
-      const mine = here.filter((row) =>
-        row.scenario === scenario && `${row.store}, ${row.runtime}` === who
-      );
-      if (mine.length === 0) return [];
-      return [[
-        scenario,
-        who,
-        mebibytes(medianOf(mine, (row) => row.peakMemory)),
-        mebibytes(medianOf(mine, (row) => row.diskBytes)),
-        ratioText(medianOf(mine, (row) => row.writeAmplification ?? undefined)),
-      ]];
-    })
-  );
+  const lines = linesByStore(here, (row) => row.scenario, (mine) => [
+    mebibytes(medianOf(mine, (row) => row.peakMemory)),
+    mebibytes(medianOf(mine, (row) => row.diskBytes)),
+    ratioText(medianOf(mine, (row) => row.writeAmplification ?? undefined)),
+  ]);
   printTable(
     [
       `${thousands(size)} entries`,

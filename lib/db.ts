@@ -310,7 +310,9 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
    * Writes every memtable, the active one included, to a table; resolves to
    * how many were written.
    *
-   * @throws `ABORTED` if the database is closed before that.
+   * @throws `ABORTED` if the database is closed before that; `IO` if the disk
+   * fails, which makes the handle read-only if it was a log, the manifest or
+   * the sync of the directory, and is tried again later otherwise.
    */
   flush(): Promise<number> {
     return this.#maintain(() => this.#tree.flush());

@@ -25,7 +25,7 @@ export type ErrorCode =
   | "CORRUPTION"
   /** The operating system refused an operation on a file. */
   | "IO"
-  /** An earlier write or sync of a log or manifest failed; reads go on. */
+  /** An earlier write or sync of a log or manifest failed, or a sync of the directory; reads go on. */
   | "READ_ONLY"
   /** Writes come faster than they can be stored, or too many readers, or snapshots of reader threads, are open: wait, then try again. */
   | "BUSY"

@@ -3,7 +3,8 @@
  *
  * After a failed write or sync of a log or manifest nobody knows what reached
  * the disk, and pages that failed to sync may be marked clean: a second try
- * would lie. So nothing is tried again; reads go on; reopening clears it.
+ * would lie. So may entries of the directory, whoever synced it. So nothing is
+ * tried again, and nothing committed; reads go on; reopening clears it.
  *
  * @module
  */
