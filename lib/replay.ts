@@ -167,12 +167,18 @@ export function replayLogs(
     sealedSequence = seal.lastSequence;
     if (replay.memtables.length > 0) kept = number;
   }
-  const log = LogWriter.create(files, versions.path("log", newNumber), {
+  const header = {
     number: newNumber,
     previous: kept,
     lastSequenceBefore: sealedSequence,
     isMadeAtOpen: true,
-  });
+  };
+  const log = LogWriter.create(
+    files,
+    versions.path("log", newNumber),
+    header,
+    options.writeBufferSize,
+  );
   try {
     // Its entry in the directory is synced before CURRENT can lead to it.
     if (last !== undefined && unsealed.length > 0) {

@@ -34,6 +34,10 @@
  * A group is what one write call carried: whole batches, so that a batch is
  * there wholly or not at all.
  *
+ * Behind the last group there may be filler: bytes that a writer has laid out
+ * ahead of groups to come, and that mean nothing. It is not zero, so that it
+ * is told from data of which only the length has survived.
+ *
  * A group that does not check ends the log, or is damage. Unsynced bytes may
  * survive a power failure in any order, so whole groups after a bad one prove
  * nothing by themselves; but the highest synced mark among them does: below
@@ -58,6 +62,8 @@ import { checksum } from "../runtime/checksum.ts";
 export const LOG_HEADER_LENGTH = 36;
 /** Bytes of the header of a group. */
 export const GROUP_HEADER_LENGTH = 28;
+/** What a writer may lay out behind its groups. No group begins with it: its mark would be above its offset. */
+export const FILLER = 0xff;
 /** The version that is written. */
 export const LOG_VERSION = 1;
 

@@ -18,6 +18,7 @@ import type { FileSystem } from "../runtime/runtime.ts";
 import {
   decodeGroupHeader,
   decodeLogHeader,
+  FILLER,
   GROUP_HEADER_LENGTH,
   type GroupHeader,
   isPayloadWhole,
@@ -61,7 +62,7 @@ export interface LogReplay {
   readonly header: LogHeader;
   /** Where the log ends, as a seal for the next manifest. */
   readonly seal: LogSeal;
-  /** Bytes behind the end that were lost. */
+  /** Bytes behind the end that were lost: filler at the end of the file is none. */
   readonly lostTailBytes: number;
 }
 
@@ -131,8 +132,15 @@ export function replayLog(
   return {
     header,
     seal: { length: offset, lastSequence },
-    lostTailBytes: limit - offset,
+    lostTailBytes: beforeFiller(bytes, offset, limit) - offset,
   };
+}
+
+/** Where the filler at the end of [start, end) begins. A few bytes like it are the end of a torn group. */
+function beforeFiller(bytes: Uint8Array, start: number, end: number): number {
+  let at = end;
+  while (at > start && bytes[at - 1] === FILLER) at--;
+  return end - at < GROUP_HEADER_LENGTH ? end : at;
 }
 
 function checkHeader(

@@ -3,7 +3,8 @@
  *
  * Invariants:
  * - Operations gather in memory as one group until {@linkcode LogWriter.write};
- *   the file only ever grows by whole groups.
+ *   the file only ever grows by whole groups, and by filler behind them.
+ * - Filler is only ever written behind what was written as groups.
  * - A batch is appended without a break in its sequences, so that it lies in
  *   one group.
  * - After an error the file's state is unknown: nothing more may be written,
@@ -17,6 +18,7 @@ import type { File, FileSystem } from "../runtime/runtime.ts";
 import {
   encodeGroupHeader,
   encodeLogHeader,
+  FILLER,
   GROUP_HEADER_LENGTH,
   LOG_DELETE_RANGE,
   LOG_HEADER_LENGTH,
@@ -24,6 +26,22 @@ import {
 } from "./format.ts";
 
 const USUAL_BUFFER = 64 * 1024;
+/** A log gets filler when it was synced so often, */
+const SYNCS_BEFORE_FILLER = 4;
+/** if it grew by less than this since the last sync: what is large is as fast without. */
+const SMALL_SYNC_BYTES = 32 * 1024;
+/** The most filler at a time, */
+const FILLER_BYTES_MAX = 128 * 1024;
+/** and the part of a log's usual size, as a power of two. */
+const FILLER_SHIFT = 3;
+
+let filler: Uint8Array | undefined;
+
+/** `length` bytes of filler, all of it the same memory. */
+function fillerOf(length: number): Uint8Array {
+  filler ??= new Uint8Array(FILLER_BYTES_MAX).fill(FILLER);
+  return filler.subarray(0, length);
+}
 
 /** The writer of one log. */
 export class LogWriter {
@@ -40,15 +58,31 @@ export class LogWriter {
   private synced = LOG_HEADER_LENGTH;
   private syncing = false;
   private closed = false;
+  private syncs = 0;
+  /** Where the filler ends. */
+  private laidOut = LOG_HEADER_LENGTH;
+  private fillerBytes: number;
 
-  private constructor(header: LogHeader, file: File) {
+  private constructor(header: LogHeader, file: File, usualSize: number) {
     this.number = header.number;
     this.lastSequence = header.lastSequenceBefore;
     this.file = file;
+    this.fillerBytes = Math.min(FILLER_BYTES_MAX, usualSize >>> FILLER_SHIFT);
   }
 
-  /** Creates the log's file with its header and syncs it. The directory is the caller's to sync. */
-  static create(files: FileSystem, path: string, header: LogHeader): LogWriter {
+  /**
+   * Creates the log's file with its header and syncs it. The directory is the
+   * caller's to sync.
+   *
+   * @param usualSize About how long it will become; 0 for a log that gets no
+   * filler.
+   */
+  static create(
+    files: FileSystem,
+    path: string,
+    header: LogHeader,
+    usualSize = 0,
+  ): LogWriter {
     const file = files.open(path, "create");
     try {
       file.writeAt(encodeLogHeader(header), 0);
@@ -58,7 +92,7 @@ export class LogWriter {
       file.close();
       throw error;
     }
-    return new LogWriter(header, file);
+    return new LogWriter(header, file, usualSize);
   }
 
   /** Bytes of the file, with the group that is not yet written. */
@@ -163,6 +197,7 @@ export class LogWriter {
   /** Makes everything written before the call durable. One at a time. */
   async sync(): Promise<void> {
     const end = this.end;
+    this.layOut();
     this.syncing = true;
     try {
       // mutant sync-log: without it what was acknowledged may be lost
@@ -175,7 +210,27 @@ export class LogWriter {
     if (end > this.synced) this.synced = end;
   }
 
-  /** The same, blocking. */
+  /**
+   * Lays out filler, for the groups of many small syncs: where a file grows,
+   * a sync has to make its length and its blocks durable too, which takes as
+   * long again as the data.
+   */
+  private layOut(): void {
+    const isSmall = this.end - this.synced < SMALL_SYNC_BYTES;
+    if (++this.syncs < SYNCS_BEFORE_FILLER || !isSmall) return;
+    const start = Math.max(this.end, this.laidOut);
+    if (this.fillerBytes === 0 || start - this.end > SMALL_SYNC_BYTES) return;
+    try {
+      this.file.writeAt(fillerOf(this.fillerBytes), start);
+      this.laidOut = start + this.fillerBytes;
+    } catch {
+      // The disk is full, perhaps: groups may yet find room. What was written
+      // of the filler is filler.
+      this.fillerBytes = 0;
+    }
+  }
+
+  /** What {@linkcode LogWriter.sync} does, blocking. */
   syncNow(): void {
     if (this.synced === this.end) return;
     // mutant sync-log-end: without it a sealed log may lose its end

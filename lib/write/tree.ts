@@ -476,6 +476,7 @@ export class Tree implements MaintainedTree, PressureSource {
         lastSequenceBefore: this.lastSequence,
         isMadeAtOpen: false,
       },
+      this.options.writeBufferSize,
     );
     try {
       // mutant sync-directory-of-log: without it a log that the manifest names may be missing

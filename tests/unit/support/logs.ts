@@ -68,14 +68,18 @@ export interface MadeLog {
   readonly log: LogWriter;
 }
 
-/** A new log. */
-export function newLog(files: MemoryFileSystem = newFiles()): MadeLog {
-  const log = LogWriter.create(files, LOG_PATH, {
+/** A new log; of a usual size, if it may have filler. */
+export function newLog(
+  files: MemoryFileSystem = newFiles(),
+  usualSize?: number,
+): MadeLog {
+  const header = {
     number: LOG,
     previous: 2,
     lastSequenceBefore: BEFORE,
     isMadeAtOpen: false,
-  });
+  };
+  const log = LogWriter.create(files, LOG_PATH, header, usualSize);
   return { files, log };
 }
 

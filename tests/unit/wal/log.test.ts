@@ -2,6 +2,7 @@
 import { test } from "node:test";
 import {
   encodeGroupHeader,
+  FILLER,
   GROUP_HEADER_LENGTH,
   LOG_HEADER_LENGTH,
 } from "../../../lib/wal/format.ts";
@@ -80,6 +81,10 @@ function writeGroups(
     mark = log.writtenBytes;
   }
   return { files, groups, bytes: files.readFile(LOG_PATH) };
+}
+
+function joined(...parts: Uint8Array[]): Uint8Array {
+  return Uint8Array.from(parts.flatMap((part) => [...part]));
 }
 
 function operationsOf(groups: readonly Group[]): LogOperation[] {
@@ -207,17 +212,31 @@ test("zeros or garbage behind the last group are a lost tail", () => {
     const [name, tail] of [
       ["zeros", new Uint8Array(5000)],
       ["garbage", filled(5000, 77)],
-      ["0xff", new Uint8Array(5000).fill(0xff)],
     ] as const
   ) {
-    const longer = new Uint8Array(bytes.length + tail.length);
-    longer.set(bytes);
-    longer.set(tail, bytes.length);
-    files.writeFile(LOG_PATH, longer);
+    files.writeFile(LOG_PATH, joined(bytes, tail));
     const { operations, lostTailBytes } = replay(files);
     assertEquals(operations, operationsOf(groups), name);
     assertEquals(lostTailBytes, 5000, name);
   }
+});
+
+test("filler behind the last group, or behind a torn one, is not counted as lost", () => {
+  const { files, groups, bytes } = writeGroups(3, 4, 100);
+  const filler = new Uint8Array(5000).fill(FILLER);
+  const torn = filled(70, 78);
+  for (const [tail, lost] of [[new Uint8Array(0), 0], [torn, 70]] as const) {
+    files.writeFile(LOG_PATH, joined(bytes, tail, filler));
+    const { operations, lostTailBytes } = replay(files);
+    assertEquals(operations, operationsOf(groups));
+    assertEquals(lostTailBytes, lost);
+  }
+});
+
+test("filler where a synced group was is CORRUPTION", () => {
+  const { files, groups, bytes } = writeGroups(3, 4, 100);
+  files.writeFile(LOG_PATH, bytes.slice().fill(FILLER, groups[0].end));
+  throwsWith("CORRUPTION", () => replay(files, undefined, LOG, groups[1].end));
 });
 
 test(

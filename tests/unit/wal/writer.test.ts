@@ -2,6 +2,7 @@
 import { test } from "node:test";
 import {
   decodeGroupHeader,
+  FILLER,
   GROUP_HEADER_LENGTH,
   LOG_HEADER_LENGTH,
 } from "../../../lib/wal/format.ts";
@@ -253,4 +254,76 @@ test("a log made at an opening says so", () => {
   assert(header.isMadeAtOpen);
   assertEquals(header.lastSequenceBefore, 2 ** 47);
   assertExists(header);
+});
+
+/** A log with room for filler, after so many small groups, each synced. */
+async function syncedOften(groups: number, files = newFiles()) {
+  const made = newLog(files, 64 * 1024);
+  for (let i = 1; i <= groups; i++) {
+    append(made.log, put(BEFORE + i));
+    made.log.write();
+    await made.log.sync();
+  }
+  return made;
+}
+
+test("a log that is synced often, and little at a time, gets filler behind its groups, which is synced with them", async () => {
+  const few = await syncedOften(3);
+  assertEquals(few.files.readFile(LOG_PATH).length, few.log.writtenBytes);
+
+  const { files, log } = await syncedOften(4);
+  files.syncDirectory("/db");
+  const bytes = files.afterPowerLoss().readFile(LOG_PATH);
+  assertEquals(bytes.length, log.writtenBytes + 8 * 1024);
+  assert(bytes.subarray(log.writtenBytes).every((byte) => byte === FILLER));
+  const { operations, lostTailBytes } = replay(files);
+  assertEquals([operations.length, lostTailBytes], [4, 0]);
+});
+
+test("groups are written over filler, and filler again behind them before it ends", async () => {
+  const { files, log } = await syncedOften(4);
+  let room = 0;
+  for (let sequence = BEFORE + 5; sequence < BEFORE + 600; sequence++) {
+    append(log, put(sequence, "v".repeat(50)));
+    log.write();
+    await log.sync();
+    const behind = files.readFile(LOG_PATH).subarray(log.writtenBytes);
+    assert(behind.every((byte) => byte === FILLER));
+    room = Math.max(room, behind.length);
+  }
+  assert(room <= 48 * 1024, `${room} bytes of filler`);
+  const { operations, lostTailBytes } = replay(files);
+  assertEquals([operations.length, lostTailBytes], [599, 0]);
+});
+
+test("a log whose syncs are large, and one of no usual size, get no filler", async () => {
+  for (const [usualSize, length] of [[64 * 1024, 40_000], [undefined, 10]]) {
+    const { files, log } = newLog(newFiles(), usualSize);
+    for (let i = 1; i <= 6; i++) {
+      append(log, put(BEFORE + i, "v".repeat(length ?? 0)));
+      log.write();
+      await log.sync();
+    }
+    assertEquals(files.readFile(LOG_PATH).length, log.writtenBytes);
+  }
+});
+
+test("filler that cannot be written is done without: the disk may have room for groups", async () => {
+  const { files, log } = await syncedOften(3);
+  let isSyncing = false;
+  let failures = 0;
+  files.onOperation = (happening) => {
+    if (happening !== "write" || !isSyncing) return;
+    failures++;
+    throw Object.assign(new Error("made by the test"), { code: "ENOSPC" });
+  };
+  for (let sequence = BEFORE + 4; sequence < BEFORE + 10; sequence++) {
+    append(log, put(sequence));
+    log.write();
+    isSyncing = true;
+    await log.sync();
+    isSyncing = false;
+  }
+  assertEquals(failures, 1);
+  assertEquals(replay(files).operations.length, 9);
 });
