@@ -39,6 +39,11 @@ export function aborted(): VarveError {
   return new VarveError("ABORTED", "the database was closed during the job");
 }
 
+/** Whether it is an error of {@linkcode aborted}. */
+export function isGivenUp(error: unknown): boolean {
+  return error instanceof VarveError && error.code === "ABORTED";
+}
+
 /** Milliseconds that a slice may take before the event loop gets its turn. */
 const SLICE_MILLISECONDS = 2;
 

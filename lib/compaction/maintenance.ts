@@ -32,6 +32,7 @@ import { findCovered } from "./covered.ts";
 import {
   aborted,
   InlineHost,
+  isGivenUp,
   type RunningTask,
   type TaskHost,
 } from "./host.ts";
@@ -383,7 +384,7 @@ export class Maintenance {
     this.compactWhileDue().then(
       () => this.compactionError = undefined,
       (error) => {
-        if (this.isClosing) return;
+        if (isGivenUp(error)) return;
         this.compactionError = error;
         this.tree.tell({ type: "error", task: "compaction", error });
       },

@@ -107,3 +107,23 @@ function isAlive(id: number): boolean {
     return false;
   }
 }
+
+test(
+  "tasks were left undone when whoever took an outcome was slower than all lanes",
+  LONG,
+  async () => {
+    await withTempDir(async (dir) => {
+      const script = join(dir, "lane.mjs");
+      writeFileSync(script, SCRIPT);
+      const seeds: number[] = [];
+      const tasks = [2, 4, 5, 6, 7, 8].map(task);
+      for await (
+        const { task } of performAll(tasks, 2, pathToFileURL(script))
+      ) {
+        seeds.push(task.seed);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+      assertEquals(seeds, [2, 4, 5, 6, 7, 8]);
+    });
+  },
+);

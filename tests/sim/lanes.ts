@@ -124,11 +124,14 @@ export async function* performAll(
   const free = [...lanes];
   const places: { performed?: Performed }[] = [];
   const busy = new Set<Promise<void>>();
+  let isAtEnd = false;
   try {
     for (;;) {
-      for (const lane of free.splice(0)) {
+      while (free.length > 0 && !isAtEnd) {
         const { value: task, done } = queue.next();
+        isAtEnd = done === true;
         if (done) break;
+        const [lane] = free.splice(0, 1);
         const place: { performed?: Performed } = {};
         places.push(place);
         const work = lane.perform(task).then((performed) => {
@@ -142,8 +145,9 @@ export async function* performAll(
         yield places[0].performed;
         places.shift();
       }
-      if (busy.size === 0) return;
-      await Promise.race(busy);
+      // Who took an outcome may have been slow: lanes may have become free.
+      if (busy.size > 0) await Promise.race(busy);
+      else if (isAtEnd) return;
     }
   } finally {
     for (const lane of lanes) lane.end();

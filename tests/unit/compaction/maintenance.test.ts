@@ -566,6 +566,23 @@ test("close() ended before the merge that it had waited for and given up", async
   assertEquals(tree.told, []);
 });
 
+test("a compaction that failed while close() had begun was told to nobody", async () => {
+  const threads = new FakeThreads();
+  const tree = new FakeTree({ ...WORKER, minThreshold: 2 }, threads);
+  tree.addTable(entries(10));
+  tree.addTable(entries(10, 100));
+  tree.maintenance.scheduleCompaction();
+  const thread = await threads.getReady();
+  const closing = tree.maintenance.close(false);
+  const error = plainError(new VarveError("IO", "no space"));
+  thread.say({ type: "failed", id: thread.runs[0], error });
+  await closing;
+  await turns(tree);
+  const [told, ...others] = tree.told;
+  assert(told.type === "error" && told.task === "compaction");
+  assertEquals([told.error, others], [new VarveError("IO", "no space"), []]);
+});
+
 test("what a worker that died had written is removed, and its task is done under another number", async () => {
   for (const isRemovable of [true, false]) {
     const threads = new FakeThreads();
