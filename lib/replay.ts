@@ -11,7 +11,7 @@
  * - What the manifest says is in tables does not count in a log: the log may
  *   have lost a delete whose tombstone a compaction has dropped since.
  * - Everything is read and checked before the new log is made. What is written
- *   to it is read again, and must be the same.
+ *   to it are the bytes that were checked.
  *
  * @module
  */
@@ -22,16 +22,23 @@ import {
   Memtable,
   rangeRoom,
 } from "./memtable/memtable.ts";
+import { BulkLoad } from "./memtable/bulk_load.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { FileSystem } from "./runtime/runtime.ts";
 import type { TableMeta } from "./sstable/meta.ts";
 import type { KnownLog, TreeState } from "./version/state.ts";
 import type { VersionSet } from "./version/version_set.ts";
-import type { LogHeader } from "./wal/format.ts";
+import {
+  decodeGroupHeader,
+  GROUP_HEADER_LENGTH,
+  LOG_HEADER_LENGTH,
+  type LogHeader,
+} from "./wal/format.ts";
 import {
   type LogReplay,
   type LogSeal,
   type LogSink,
+  replayGroup,
   replayLog,
 } from "./wal/reader.ts";
 import { LogWriter } from "./wal/writer.ts";
@@ -63,6 +70,9 @@ class Replay implements LogSink {
   log = 0;
   private readonly pool: ArenaPool;
   private readonly flushed: number;
+  private readonly load = new BulkLoad();
+  /** Room in the last memtable, less what the load may take of it. */
+  private room = 0;
 
   constructor(pool: ArenaPool, flushed: number) {
     this.pool = pool;
@@ -71,24 +81,35 @@ class Replay implements LogSink {
 
   private memtableWith(room: number): Memtable {
     let last = this.memtables.at(-1);
-    if (last === undefined || last.room < room) {
+    if (last === undefined || this.room < room) {
+      this.finish();
+      // What was added has taken less than it might have.
+      last = this.memtables.at(-1);
+    }
+    if (last === undefined || this.room < room) {
       last = new Memtable(this.log, this.pool, room);
       this.memtables.push(last);
+      this.room = last.room;
     }
+    this.room -= room;
     return last;
   }
 
   entry(
     sequence: number,
     kind: 0 | 1,
-    key: Uint8Array,
-    value: Uint8Array,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
   ): void {
     // mutant replay-what-is-in-no-table: a log that stays may hold a put, and have lost the delete
     if (sequence <= this.flushed) return;
-    const { length } = key;
-    this.memtableWith(entryRoom(length, value.length))
-      .add(sequence, kind, key, length, value, 0, value.length);
+    const { load } = this;
+    if (load.isFull) this.finish();
+    this.memtableWith(entryRoom(keyEnd - keyStart, valueEnd - valueStart));
+    load.add(sequence, kind, bytes, keyStart, keyEnd, valueStart, valueEnd);
   }
 
   range(sequence: number, start: Uint8Array, end: Uint8Array): void {
@@ -97,12 +118,44 @@ class Replay implements LogSink {
     this.memtableWith(rangeRoom(start.length, end.length))
       .addRange(sequence, start, end, []);
   }
+
+  /** Brings all that was replayed into memtables. To be called behind each log. */
+  finish(): void {
+    const last = this.memtables.at(-1);
+    if (last === undefined) return;
+    this.load.moveTo(last);
+    this.room = last.room;
+  }
 }
 
 /** Bytes gathered for one group of a log that is written again. */
 const REWRITE_BYTES = 1024 * 1024;
 
-/** Writes operations to a log again. */
+/** Writes to a log again what is in no table of a log that was replayed. */
+function rewrite(
+  path: string,
+  number: number,
+  { bytes, seal }: LogReplay,
+  flushed: number,
+  log: LogWriter,
+): void {
+  const sink = new Rewrite(log, flushed);
+  for (let offset = LOG_HEADER_LENGTH; offset < seal.length;) {
+    const group = decodeGroupHeader(bytes, offset, number);
+    if (group === undefined) {
+      throw corruption(path, offset, "the group that was replayed", "none");
+    }
+    const { firstSequence, operations, end } = group;
+    const start = offset + GROUP_HEADER_LENGTH;
+    if (firstSequence > flushed) {
+      log.appendGroup(firstSequence, operations, bytes, start, end);
+    } else replayGroup(bytes, path, offset, group, sink);
+    if (log.pendingBytes > REWRITE_BYTES) log.write();
+    offset = end;
+  }
+}
+
+/** Writes to a log again what is in no table of a group. */
 class Rewrite implements LogSink {
   private readonly log: LogWriter;
   private readonly flushed: number;
@@ -115,14 +168,17 @@ class Rewrite implements LogSink {
   entry(
     sequence: number,
     kind: 0 | 1,
-    key: Uint8Array,
-    value: Uint8Array,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
   ): void {
     // no mutant: the next opening leaves out what is in tables, whatever the log holds; this spares writing it
     if (sequence <= this.flushed) return;
-    const { log } = this;
-    log.append(sequence, kind, key, key.length, value, value.length);
-    if (log.pendingBytes > REWRITE_BYTES) log.write();
+    const key = bytes.subarray(keyStart, keyEnd);
+    const value = bytes.subarray(valueStart, valueEnd);
+    this.log.append(sequence, kind, key, key.length, value, value.length);
   }
 
   range(sequence: number, start: Uint8Array, end: Uint8Array): void {
@@ -152,7 +208,8 @@ export function replayLogs(
     );
   }
   const newNumber = versions.newFileNumber();
-  let last: { number: number } & LogSeal | undefined;
+  let last: { readonly number: number; readonly seal: LogSeal } | undefined;
+  let torn: LogReplay | undefined; // The only one whose bytes are kept.
   let kept = 0;
   let sealedSequence = 0;
   let lostTailBytes = 0;
@@ -160,8 +217,12 @@ export function replayLogs(
     const { seal } = known;
     replay.log = seal === undefined ? newNumber : number;
     const result = replayOne(files, versions, number, known, replay);
-    if (last !== undefined) checkFollows(versions, result.header, last);
-    last = { number, ...result.seal };
+    replay.finish();
+    if (last !== undefined) {
+      checkFollows(versions, result.header, last.number, last.seal);
+    }
+    last = { number, seal: result.seal };
+    if (seal === undefined) torn = result;
     lostTailBytes = result.lostTailBytes;
     if (seal === undefined) continue;
     sealedSequence = seal.lastSequence;
@@ -181,8 +242,10 @@ export function replayLogs(
   );
   try {
     // Its entry in the directory is synced before CURRENT can lead to it.
-    if (last !== undefined && unsealed.length > 0) {
-      rewrite(files, versions, last, new Rewrite(log, state.flushedSequence));
+    if (torn !== undefined) {
+      const { number } = torn.header;
+      const path = versions.path("log", number);
+      rewrite(path, number, torn, state.flushedSequence, log);
     }
     // mutant torn-log-is-written-again: a log that may have lost its tail is never appended to
     log.write();
@@ -202,7 +265,7 @@ export function replayLogs(
       state.metas(),
       // mutant sequences-of-logs: a sequence that a log has seen is never given again
       // mutant sequences-of-manifest: a sequence that was given is never given again
-      Math.max(state.lastSequence, last?.lastSequence ?? 0),
+      Math.max(state.lastSequence, last?.seal.lastSequence ?? 0),
     ),
     lostTailBytes,
   };
@@ -230,30 +293,18 @@ function replayOne(
   return replayLog(files, path, number, known, sink);
 }
 
-/** Replays the log that was not sealed once more: as it was read before, for that is what memtables show. */
-function rewrite(
-  files: FileSystem,
-  versions: VersionSet,
-  { number, length, lastSequence }: { number: number } & LogSeal,
-  sink: Rewrite,
-): void {
-  const seal = { length, lastSequence };
-  replayOne(files, versions, number, { syncedLength: length, seal }, sink);
-}
-
 /** The header of a log names its predecessor, so that a missing or shorter one is seen. */
 function checkFollows(
   versions: VersionSet,
   { number, previous, lastSequenceBefore }: LogHeader,
-  before: { number: number; lastSequence: number },
+  before: number,
+  { lastSequence }: LogSeal,
 ): void {
-  if (
-    previous === before.number && lastSequenceBefore >= before.lastSequence
-  ) return;
+  if (previous === before && lastSequenceBefore >= lastSequence) return;
   throw corruption(
     versions.path("log", number),
     0,
-    `the log after log ${before.number} and sequence ${before.lastSequence}`,
+    `the log after log ${before} and sequence ${lastSequence}`,
     `the one after log ${previous} and sequence ${lastSequenceBefore}`,
   );
 }

@@ -4,7 +4,8 @@
  * Invariants:
  * - Every entry is in a log numbered `firstLog` or higher; those logs live
  *   until the memtable has become a table.
- * - Sequences only rise.
+ * - Sequences only rise, for each key; those of a replay come in the order of
+ *   keys.
  * - A memtable is filled while it is active; frozen, it never changes.
  *
  * @module
@@ -220,8 +221,13 @@ export class Memtable extends ReadableMemtable<SkipList> {
   }
 
   private note(sequence: number): void {
-    if (this.oldest === 0) this.oldest = sequence;
-    this.newest = sequence;
+    if (this.oldest === 0 || sequence < this.oldest) this.oldest = sequence;
+    if (sequence > this.newest) this.newest = sequence;
+  }
+
+  /** To be called when many entries were added in the order of their keys; see {@linkcode SkipList.rehint}. */
+  rehint(): void {
+    this.nodes.rehint();
   }
 
   /** Counts one more reader; the arena is not used again before it is gone. */

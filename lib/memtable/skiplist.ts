@@ -70,7 +70,7 @@ export class SkipList extends ArenaNodes {
     return this.arena.byteLength - this.words[USED] * 4;
   }
 
-  /** Adds an entry. Its sequence must be higher than every one in the list. */
+  /** Adds an entry. Its sequence must be higher than every one that its key has in the list. */
   add(
     sequence: number,
     kind: EntryKind,
@@ -105,7 +105,10 @@ export class SkipList extends ArenaNodes {
     for (let level = 1; level <= height; level++) {
       Atomics.store(words, this.before[level - 1] - level, node);
     }
-    if (words[ENTRIES] === this.rehintAt) this.rehint();
+    if (words[ENTRIES] === this.rehintAt) {
+      this.rehintAt *= 16;
+      this.rehint();
+    }
   }
 
   /** Adds a range tombstone to the arena's list of them. */
@@ -211,9 +214,12 @@ export class SkipList extends ArenaNodes {
     return keyLength - shared === 0 && keyLength < prefix.length ? -1 : 0;
   }
 
-  /** Sets every hint anew, for the prefix that all keys share now: that of the first and the last. */
-  private rehint(): void {
-    this.rehintAt *= 16;
+  /**
+   * Sets every hint anew, for the prefix that all keys share now: that of the
+   * first and the last. Keys that were added in their order shared more when
+   * hints were set last, and those that came later have no hint.
+   */
+  rehint(): void {
     const { bytes, words } = this;
     const first = this.keyStart(this.first());
     const last = this.keyStart(this.tail[0]);

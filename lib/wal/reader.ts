@@ -43,21 +43,26 @@ export interface LogKnowledge {
   readonly seal: LogSeal | undefined;
 }
 
-/** Takes the operations of a log. The arrays are views of the log's buffer. */
+/** Takes the operations of a log, in their order. */
 export interface LogSink {
-  /** A put or delete. */
+  /** A put or delete: its key is `bytes[keyStart, keyEnd)`, its value likewise. `bytes` is the whole log. */
   entry(
     sequence: number,
     kind: 0 | 1,
-    key: Uint8Array,
-    value: Uint8Array,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
   ): void;
-  /** A deleteRange. */
+  /** A deleteRange. The arrays are views of the log. */
   range(sequence: number, start: Uint8Array, end: Uint8Array): void;
 }
 
 /** What a replay found. */
 export interface LogReplay {
+  /** The whole file. */
+  readonly bytes: Uint8Array;
   /** The log's header. */
   readonly header: LogHeader;
   /** Where the log ends, as a seal for the next manifest. */
@@ -130,6 +135,7 @@ export function replayLog(
     );
   }
   return {
+    bytes,
     header,
     seal: { length: offset, lastSequence },
     lostTailBytes: beforeFiller(bytes, offset, limit) - offset,
@@ -224,7 +230,8 @@ function highestMark(bytes: Uint8Array, from: number, number: number): number {
   return highest;
 }
 
-function replayGroup(
+/** Gives the operations of a group that is whole to `sink`; returns the last sequence. */
+export function replayGroup(
   bytes: Uint8Array,
   path: string,
   offset: number,
@@ -234,15 +241,20 @@ function replayGroup(
   const decoder = new Decoder(bytes, offset + GROUP_HEADER_LENGTH, end);
   for (let i = 0; i < count && !decoder.failed; i++) {
     const kind = decoder.byte();
-    const key = view(decoder);
+    const start = decoder.skipSized();
+    const middle = decoder.position;
     if (kind === 0 || kind === 1) {
-      if (key.length > MAX_KEY_LENGTH) decoder.failed = true;
-      const value = kind === 0 ? view(decoder) : key.subarray(0, 0);
-      if (!decoder.failed) sink.entry(first + i, kind, key, value);
+      const valueStart = kind === 0 ? decoder.skipSized() : middle;
+      if (middle - start > MAX_KEY_LENGTH) decoder.failed = true;
+      if (decoder.failed) break;
+      const valueEnd = decoder.position;
+      sink.entry(first + i, kind, bytes, start, middle, valueStart, valueEnd);
     } else if (kind === LOG_DELETE_RANGE) {
-      const stop = view(decoder);
-      if (!isRange(key, stop)) decoder.failed = true;
-      if (!decoder.failed) sink.range(first + i, key, stop);
+      const stop = decoder.skipSized();
+      const key = bytes.subarray(start, middle);
+      const keyAfter = bytes.subarray(stop, decoder.position);
+      if (!isRange(key, keyAfter)) decoder.failed = true;
+      if (!decoder.failed) sink.range(first + i, key, keyAfter);
     } else decoder.failed = true;
   }
   const last = first + count - 1;
@@ -262,9 +274,4 @@ function isRange(start: Uint8Array, end: Uint8Array): boolean {
   return start.length <= MAX_KEY_LENGTH + 1 &&
     end.length <= MAX_KEY_LENGTH + 1 &&
     isBeforeEnd(start, 0, start.length, end);
-}
-
-function view(decoder: Decoder): Uint8Array {
-  const start = decoder.skipSized();
-  return decoder.bytes.subarray(start, decoder.position);
 }

@@ -124,7 +124,7 @@ export class LogWriter {
     value: Uint8Array,
     valueLength: number,
   ): void {
-    this.begin(sequence, 1 + keyLength + valueLength);
+    this.begin(sequence, 1, 1 + keyLength + valueLength);
     const buffer = this.buffer;
     let at = this.length;
     buffer[at++] = kind;
@@ -139,7 +139,7 @@ export class LogWriter {
 
   /** Adds a deleteRange to the group. An empty end means no end. */
   appendRange(sequence: number, start: Uint8Array, end: Uint8Array): void {
-    this.begin(sequence, 1 + start.length + end.length);
+    this.begin(sequence, 1, 1 + start.length + end.length);
     const buffer = this.buffer;
     let at = this.length;
     buffer[at++] = LOG_DELETE_RANGE;
@@ -149,13 +149,26 @@ export class LogWriter {
     this.length = copyInto(buffer, at, end, 0, end.length);
   }
 
-  private begin(sequence: number, bytes: number): void {
+  /** Adds the operations of another log's group, `bytes[start, end)`, to the group. */
+  appendGroup(
+    firstSequence: number,
+    operations: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    this.begin(firstSequence, operations, end - start);
+    this.length = copyInto(this.buffer, this.length, bytes, start, end);
+  }
+
+  private begin(sequence: number, operations: number, bytes: number): void {
     // Within a group sequences follow one by one; after burned ones comes another group.
     // mutant group-without-gaps: within a group sequences are counted
     if (sequence !== this.lastSequence + 1) this.write();
     this.reserve(bytes + 2 * MAX_VARINT_LENGTH);
-    if (this.operations++ === 0) this.firstSequence = sequence;
-    this.lastSequence = sequence;
+    if (this.operations === 0) this.firstSequence = sequence;
+    this.operations += operations;
+    this.lastSequence = sequence + operations - 1;
   }
 
   /** Whether `bytes` more bytes of operations need no more memory. */

@@ -41,14 +41,17 @@ export class RecordingSink implements LogSink {
   entry(
     sequence: number,
     kind: 0 | 1,
-    key: Uint8Array,
-    value: Uint8Array,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
   ): void {
     this.operations.push({
       sequence,
       kind,
-      key: fromBytes(key),
-      value: fromBytes(value),
+      key: fromBytes(bytes.subarray(keyStart, keyEnd)),
+      value: fromBytes(bytes.subarray(valueStart, valueEnd)),
     });
   }
 
