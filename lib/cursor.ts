@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { EMPTY } from "./encoding/bytes.ts";
+import { copyBytes, EMPTY } from "./encoding/bytes.ts";
 
 /** What an entry does to its key. Values are part of the formats. */
 export type EntryKind = 0 | 1;
@@ -88,6 +88,12 @@ export class Found {
   start = 0;
   /** Where the value ends. */
   end = 0;
+  /**
+   * Whether values are copied before anything else is read. Set to look a key
+   * up again: what a lookup reads behind the value that it found may push that
+   * out of a small cache, each time anew.
+   */
+  isCareful = false;
   private lender: Lender | undefined;
   private segment = 0;
   private generation = 0;
@@ -121,6 +127,17 @@ export class Found {
     this.lender = lender;
     this.segment = segment;
     this.generation = generation;
+    if (this.isCareful) this.own();
+  }
+
+  /** Copies the value, if it is still whole. */
+  private own(): void {
+    const copy = copyBytes(this.value, this.start, this.end);
+    if (!this.holds()) return;
+    this.value = copy;
+    this.start = 0;
+    this.end = copy.length;
+    this.lender = undefined;
   }
 
   /** Takes a point entry, if it is newer than what is held. */

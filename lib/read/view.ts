@@ -88,7 +88,7 @@ export function findValue(
   found: Found,
   results: Results,
 ): Uint8Array | undefined {
-  for (;;) {
+  for (found.isCareful = false;; found.isCareful = true) {
     lookUp(view, key, keyLength, sequence, found);
     const value = found.sequence === 0 || found.kind !== PUT
       ? undefined
@@ -106,7 +106,7 @@ export function hasValue(
   sequence: number,
   found: Found,
 ): boolean {
-  for (;;) {
+  for (found.isCareful = false;; found.isCareful = true) {
     lookUp(view, key, keyLength, sequence, found);
     const isThere = found.sequence > 0 && found.kind === PUT;
     if (found.holds()) return isThere;

@@ -127,3 +127,29 @@ test(
     });
   },
 );
+
+test(
+  "a task that has no end is the failure of its seed: it went on for ever",
+  LONG,
+  async () => {
+    await withTempDir(async (dir) => {
+      const script = join(dir, "lane.mjs");
+      writeFileSync(script, SCRIPT);
+      const found: unknown[] = [];
+      // Seed 1 waits for seed 2.
+      for await (
+        const { task: { seed }, outcome: { failure }, isDeath } of performAll(
+          [1, 4, 5].map(task),
+          2,
+          pathToFileURL(script),
+          1000,
+        )
+      ) found.push([seed, isDeath, failure?.message]);
+      assertEquals(found, [
+        [1, true, "it had no end within 1 seconds"],
+        [4, false, "wrong"],
+        [5, false, undefined],
+      ]);
+    });
+  },
+);

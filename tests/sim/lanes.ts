@@ -4,8 +4,8 @@
  * Invariants:
  * - Outcomes come in the order of the tasks, whichever ends first, so that
  *   what is printed does not depend on how many lanes there are.
- * - A process that dies is the failure of the task that it was at, and of no
- *   other: the next one is given a new process.
+ * - A process that dies, or hangs and is killed for it, is the failure of the
+ *   task that it was at, and of no other: the next one is given a new process.
  *
  * @module
  */
@@ -17,6 +17,9 @@ import { type Outcome, perform, type Task } from "./modes.ts";
 
 /** What a lane runs: an {@linkcode Order} a line in, an {@linkcode Answer} a line out. */
 const CHILD: URL = new URL("./lane_child.ts", import.meta.url);
+
+/** A task that takes longer hangs: one seed of mode errors takes some minutes, of the others seconds. */
+const PATIENCE_MS = 20 * 60_000;
 
 /** A task as text: sets have none. */
 export type Order =
@@ -61,7 +64,7 @@ class Lane {
     return child;
   }
 
-  async perform(task: Task): Promise<Performed> {
+  async perform(task: Task, patienceMs: number): Promise<Performed> {
     const { mode, seed, operations, skipped, injection } = task;
     const order: Order = {
       mode,
@@ -74,8 +77,16 @@ class Lane {
     this.#listener = resolve;
     this.#child ??= this.#start();
     this.#child.stdin?.write(`${JSON.stringify(order)}\n`);
+    let death = "its process died";
+    const timer = setTimeout(() => {
+      death = `it had no end within ${patienceMs / 1000} seconds`;
+      this.end();
+    }, patienceMs);
     const line = await promise;
-    return line === undefined ? dead(task) : finished(task, JSON.parse(line));
+    clearTimeout(timer);
+    return line === undefined
+      ? dead(task, death)
+      : finished(task, JSON.parse(line));
   }
 
   end(): void {
@@ -83,8 +94,7 @@ class Lane {
   }
 }
 
-function dead(task: Task): Performed {
-  const message = "its process died";
+function dead(task: Task, message: string): Performed {
   const outcome = {
     counts: { runs: 1 },
     hash: "",
@@ -117,6 +127,7 @@ export async function* performAll(
   tasks: Iterable<Task>,
   jobs: number,
   script: URL = CHILD,
+  patienceMs: number = PATIENCE_MS,
 ): AsyncGenerator<Performed> {
   if (jobs <= 1) return yield* performHere(tasks);
   const lanes = Array.from({ length: jobs }, () => new Lane(script));
@@ -134,7 +145,7 @@ export async function* performAll(
         const [lane] = free.splice(0, 1);
         const place: { performed?: Performed } = {};
         places.push(place);
-        const work = lane.perform(task).then((performed) => {
+        const work = lane.perform(task, patienceMs).then((performed) => {
           place.performed = performed;
           free.push(lane);
           busy.delete(work);

@@ -1,11 +1,24 @@
 /** Lookups in memtables and tables against a brute-force model. */
 import { test } from "node:test";
+import { BlockCache } from "../../../lib/cache/block_cache.ts";
 import { Found } from "../../../lib/cursor.ts";
 import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
-import { lookUp, releaseView, retainView } from "../../../lib/read/view.ts";
+import {
+  findValue,
+  hasValue,
+  lookUp,
+  releaseView,
+  retainView,
+} from "../../../lib/read/view.ts";
+import { Results } from "../../../lib/runtime/results.ts";
 import type { Table } from "../../../lib/sstable/table.ts";
 import { Version } from "../../../lib/version/version.ts";
-import { assertEquals, assertGreater, assertLess } from "../../assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+} from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { Random } from "../../engine/support/random.ts";
 import { put, toBytes } from "../support/entries.ts";
@@ -102,6 +115,41 @@ test("a memtable that knows the key settles it: no older one is asked", () => {
   assertEquals([found.sequence, asked], [1, 1]);
   lookUp(view, toBytes("b"), 1, 9, found);
   assertEquals([found.sequence, asked], [2, 2]);
+});
+
+test("a lookup never ended that pushed out of a small cache what it had found, each time anew", () => {
+  const names = Array.from({ length: 40 }, (_, i) => `k${i + 10}`);
+  // In each table one key alone, between two of which every table has a
+  // version that is newer: whoever looks for it must ask all of them.
+  const layers = names.slice(1, 11).map((name, n): Layer => {
+    const [first, last] = [put(names[0], 1000 + n), put(names[39], 2000 + n)];
+    const entries = [first, put(name, 1 + n, "v".repeat(3000)), last];
+    return { entries, ranges: [] };
+  });
+  const found = new Found();
+  const results = new Results(false);
+  for (let seed = 1; seed <= 20; seed++) {
+    const files = newFiles();
+    const cache = new BlockCache(32 * 1024, 256);
+    const tables = tablesOf(layers, { ...newContext(files), cache }, 0);
+    const version = new Version([tables.reverse()]);
+    const view = { memtables: [], version };
+    let reads = 0;
+    files.onOperation = (operation) => {
+      if (operation === "read" && ++reads > 2000) throw new Error("no end");
+    };
+    const random = new Random(seed);
+    for (let i = 0; i < 300; i++) {
+      // Mostly the same few, so that their blocks are kept.
+      const n = random.chance(80) ? random.below(3) : random.below(10);
+      const key = toBytes(names[n + 1]);
+      reads = 0;
+      const value = findValue(view, key, key.length, 1e6, found, results);
+      assertEquals(value?.length, 3000);
+      if (seed % 2 === 0) continue;
+      assert(hasValue(view, key, key.length, 1e6, found));
+    }
+  }
 });
 
 test("tables that cannot hold anything newer are not asked", () => {
