@@ -51,10 +51,13 @@ export class SkipList extends ArenaNodes {
   private rest = 8;
   private prefix: Uint8Array = EMPTY;
   private rehintAt = FIRST_REHINT;
+  /** The length of the arena: on V8, asking it costs a call out of the compiled code. */
+  private readonly size: number;
 
   /** An empty list in `arena`, whatever was in it. */
   constructor(arena: SharedArrayBuffer) {
     super(arena);
+    this.size = arena.byteLength;
     this.words.fill(0, 0, HEAD);
     this.words[USED] = HEAD;
     this.words[HEIGHT] = this.height;
@@ -67,7 +70,7 @@ export class SkipList extends ArenaNodes {
 
   /** Bytes of arena left. */
   get room(): number {
-    return this.arena.byteLength - this.words[USED] * 4;
+    return this.size - this.words[USED] * 4;
   }
 
   /** Adds an entry. Its sequence must be higher than every one in the list. */
@@ -82,7 +85,7 @@ export class SkipList extends ArenaNodes {
   ): void {
     const words = this.words;
     this.target(key, keyLength);
-    this.findSplice(key, keyLength);
+    const splice = this.findSplice(key, keyLength);
     const height = this.randomHeight();
     const valueLength = valueEnd - valueStart;
     const node = words[USED] + height;
@@ -92,18 +95,19 @@ export class SkipList extends ArenaNodes {
     words[node + 2] = keyLength | (kind << KIND_SHIFT);
     words[node + 3] = valueLength;
     words[node + 4] = sequence | 0;
-    words[node + 5] = Math.floor(sequence / HIGH_UNIT);
+    words[node + 5] = sequence < HIGH_UNIT
+      ? 0
+      : Math.floor(sequence / HIGH_UNIT);
     copyInto(this.bytes, data, key, 0, keyLength);
     copyInto(this.bytes, data + keyLength, value, valueStart, valueEnd);
     words[USED] = (data + keyLength + valueLength + 3) >>> 2;
     words[ENTRIES]++;
     for (let level = 1; level <= height; level++) {
-      const next = words[this.before[level - 1] - level];
+      const link = splice[level - 1] - level;
+      const next = words[link];
       words[node - level] = next;
+      Atomics.store(words, link, node);
       if (next === 0) this.tail[level - 1] = node;
-    }
-    for (let level = 1; level <= height; level++) {
-      Atomics.store(words, this.before[level - 1] - level, node);
     }
     if (words[ENTRIES] === this.rehintAt) this.rehint();
   }
@@ -237,12 +241,14 @@ export class SkipList extends ArenaNodes {
     }
   }
 
-  /** Finds where the target goes, trying the end of the list first: sequential inserts then cost no search. */
-  private findSplice(key: Uint8Array, keyLength: number): void {
+  /** Finds the nodes behind which the target goes, trying the end of the list first: sequential inserts then cost no search. */
+  private findSplice(key: Uint8Array, keyLength: number): Int32Array {
     const last = this.tail[0];
     if (last !== HEAD && this.compareTo(last, key, keyLength) < 0) {
-      this.before.set(this.tail);
-    } else this.lowerBound(key, keyLength);
+      return this.tail;
+    }
+    this.lowerBound(key, keyLength);
+    return this.before;
   }
 
   /** The first node at or after the target; `before` is left with the nodes that link past it. */

@@ -115,6 +115,20 @@ export class LogWriter {
     this.length = copyInto(buffer, at, end, 0, end.length);
   }
 
+  /** Adds operations that are encoded, `bytes[0, length)`, to the group. */
+  appendAll(
+    firstSequence: number,
+    count: number,
+    bytes: Uint8Array,
+    length: number,
+  ): void {
+    this.begin(firstSequence, length);
+    copyInto(this.buffer, this.length, bytes, 0, length);
+    this.length += length;
+    this.operations += count - 1;
+    this.lastSequence = firstSequence + count - 1;
+  }
+
   private begin(sequence: number, bytes: number): void {
     // Within a group sequences follow one by one; after burned ones comes another group.
     // mutant group-without-gaps: within a group sequences are counted

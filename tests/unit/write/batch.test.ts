@@ -2,8 +2,10 @@
 import { test } from "node:test";
 import type { Codec } from "../../../lib/codecs.ts";
 import { utf8 } from "../../../lib/codecs.ts";
-import { Batch, operationsOf } from "../../../lib/write/batch.ts";
-import { assertEquals, assertStrictEquals } from "../../assert.ts";
+import { Decoder } from "../../../lib/encoding/varint.ts";
+import { entryRoom, rangeRoom } from "../../../lib/memtable/memtable.ts";
+import { Batch, encodedOf } from "../../../lib/write/batch.ts";
+import { assertEquals, assertFalse, assertStrictEquals } from "../../assert.ts";
 import { filled } from "../../engine/support/bytes.ts";
 import { throwsWith } from "../../engine/support/errors.ts";
 import { Random } from "../../engine/support/random.ts";
@@ -12,10 +14,24 @@ import { LONGEST_KEY, randomKey } from "../support/keys.ts";
 
 type Plain = [kind: number, key: string, value: string];
 
+/** The operations of a batch, whose bytes must be as the log has them. */
 function plain<K, V>(batch: Batch<K, V>): Plain[] {
-  return operationsOf(batch as Batch<unknown, unknown>).map(
-    ({ kind, key, value }) => [kind, fromBytes(key), fromBytes(value)],
-  );
+  const { bytes, length, count, room } = encodedOf(batch);
+  const operations: Plain[] = [];
+  const decoder = new Decoder(bytes, 0, length);
+  let expectedRoom = 0;
+  while (decoder.position < length) {
+    const kind = decoder.byte();
+    const key = decoder.sized();
+    const value = kind === 1 ? new Uint8Array(0) : decoder.sized();
+    operations.push([kind, fromBytes(key), fromBytes(value)]);
+    const roomOf = kind === 2 ? rangeRoom : entryRoom;
+    expectedRoom += roomOf(key.length, value.length);
+  }
+  assertFalse(decoder.failed);
+  assertEquals([batch.size, count], [operations.length, operations.length]);
+  assertEquals(room, expectedRoom);
+  return operations;
 }
 
 test("operations come in the order of the calls, whatever their sizes", () => {
@@ -76,6 +92,10 @@ test("a codec may use its buffer again for the next call", () => {
 
 test("strings are UTF-8, short or long, and may be given with a codec that says so", () => {
   const texts = ["", "a", "é", "日本語", "a".repeat(1000), "ü".repeat(700)];
+  // Where a length takes one more byte, and where a text is no longer short.
+  for (const length of [42, 43, 63, 64, 127, 128, 129, 1023, 1024, 1025]) {
+    for (const unit of ["a", "é", "語", "😀"]) texts.push(unit.repeat(length));
+  }
   for (const text of texts) {
     const expected = fromBytes(new TextEncoder().encode(text));
     const bare = new Batch().put(text, text);
