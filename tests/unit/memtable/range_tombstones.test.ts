@@ -238,6 +238,21 @@ test("chunks() are the list, and stay as they are, after thousands of adds each 
   }
 });
 
+test("an add after a look leaves all chunks but one or two as they were", () => {
+  const random = new Random(12);
+  const set = new RangeTombstones();
+  for (let sequence = 1; sequence <= 5000; sequence++) {
+    const before = new Set(set.chunks());
+    const from = `k${String(random.below(10_000)).padStart(5, "0")}`;
+    add(set, { start: from, end: `${from}5`, sequence });
+    const fresh = set.chunks().filter((chunk) => !before.has(chunk));
+    // Two if it was split; none is so large that copying it counts.
+    assertLessOrEqual(fresh.length, 3, `add ${sequence}`);
+    for (const { length } of fresh) assertLessOrEqual(length, 128);
+  }
+  assertGreater(set.chunks().length, 20);
+});
+
 test("the same range again makes no new fragment", () => {
   const set = new RangeTombstones();
   for (let sequence = 1; sequence <= 100; sequence++) {
