@@ -62,10 +62,6 @@ export const GROUP_HEADER_LENGTH = 28;
 export const LOG_VERSION = 1;
 
 /** Operation kinds in a log. The first two are those of entries. */
-export const LOG_PUT = 0;
-/** A point tombstone. */
-export const LOG_DELETE = 1;
-/** A range delete. */
 export const LOG_DELETE_RANGE = 2;
 
 const MADE_AT_OPEN = 1;

@@ -4,12 +4,19 @@
  * @module
  */
 import type { Codec } from "../codecs.ts";
+import { PUT, TOMBSTONE } from "../cursor.ts";
 import { encodeUtf8Into } from "../encoding/bytes.ts";
 import { MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
 import { entryRoom, rangeRoom } from "../memtable/memtable.ts";
 import type { Bytes } from "../types.ts";
-import { LOG_DELETE, LOG_DELETE_RANGE, LOG_PUT } from "../wal/format.ts";
-import { bytesOf, checkKey, checkRange, checkValue } from "./arguments.ts";
+import { LOG_DELETE_RANGE } from "../wal/format.ts";
+import {
+  bytesOf,
+  checkKey,
+  checkRange,
+  checkValue,
+  invalid,
+} from "./arguments.ts";
 
 /** The operations of a batch, good until it is changed. */
 export interface EncodedBatch {
@@ -46,13 +53,18 @@ export let encodedOf: <K, V>(batch: Batch<K, V>) => EncodedBatch;
  * ```
  */
 export class Batch<K = Uint8Array, V = Uint8Array> {
-  /** The operations as the log has them (wal/format.ts), one behind the other. */
+  /** The operations as the log has them (wal/format.ts), one behind the other, */
   #bytes: Uint8Array = new Uint8Array(256);
+  /** up to here; behind it the one that is being added, */
   #length = 0;
+  /** up to here. */
+  #at = 0;
   #count = 0;
   #room = 0;
   /** Where the bytes of the key or value start that {@linkcode Batch.#append} copied last. */
   #start = 0;
+  /** Counts the calls that change the batch: a codec of the program's own may make some. */
+  #changes = 0;
   readonly #keys: Codec<K> | undefined;
   readonly #values: Codec<V> | undefined;
 
@@ -78,78 +90,63 @@ export class Batch<K = Uint8Array, V = Uint8Array> {
    * @throws `INVALID_ARGUMENT` for a key or value that is too long or of another type.
    */
   put(key: Input<K>, value: Input<V>): this {
-    const before = this.#length;
-    try {
-      this.#kind(LOG_PUT);
-      const keyLength = this.#append(key, this.#keys, "key", checkKey);
-      const length = this.#append(value, this.#values, "value", checkValue);
-      this.#added(entryRoom(keyLength, length));
-    } catch (error) {
-      this.#length = before;
-      throw error;
-    }
-    return this;
+    this.#begin(PUT);
+    const keyLength = this.#append(key, this.#keys, "key", checkKey);
+    const length = this.#append(value, this.#values, "value", checkValue);
+    return this.#end(entryRoom(keyLength, length));
   }
 
   /** Removes a key. */
   delete(key: Input<K>): this {
-    const before = this.#length;
-    try {
-      this.#kind(LOG_DELETE);
-      const keyLength = this.#append(key, this.#keys, "key", checkKey);
-      this.#added(entryRoom(keyLength, 0));
-    } catch (error) {
-      this.#length = before;
-      throw error;
-    }
-    return this;
+    this.#begin(TOMBSTONE);
+    const keyLength = this.#append(key, this.#keys, "key", checkKey);
+    return this.#end(entryRoom(keyLength, 0));
   }
 
   /** Removes the keys in [start, end). */
   deleteRange(start: Input<K>, end: Input<K>): this {
-    const before = this.#length;
-    try {
-      this.#kind(LOG_DELETE_RANGE);
-      const startLength = this.#append(start, this.#keys, "start", checkKey);
-      const startAt = this.#start;
-      const endLength = this.#append(end, this.#keys, "end", checkKey);
-      const bytes = this.#bytes;
-      checkRange(
-        bytes.subarray(startAt, startAt + startLength),
-        bytes.subarray(this.#start, this.#length),
-      );
-      this.#added(rangeRoom(startLength, endLength));
-    } catch (error) {
-      this.#length = before;
-      throw error;
-    }
-    return this;
+    this.#begin(LOG_DELETE_RANGE);
+    const startLength = this.#append(start, this.#keys, "start", checkKey);
+    const startAt = this.#start;
+    const endLength = this.#append(end, this.#keys, "end", checkKey);
+    const bytes = this.#bytes;
+    checkRange(
+      bytes.subarray(startAt, startAt + startLength),
+      bytes.subarray(this.#start, this.#at),
+    );
+    return this.#end(rangeRoom(startLength, endLength));
   }
 
   /** Forgets every operation. */
   clear(): this {
+    this.#changes++;
     this.#length = 0;
     this.#count = 0;
     this.#room = 0;
     return this;
   }
 
-  #added(room: number): void {
-    this.#count++;
-    this.#room += room;
+  /** Begins an operation. Until {@linkcode Batch.#end} it is not in the batch. */
+  #begin(kind: number): void {
+    this.#changes++;
+    this.#at = this.#length;
+    this.#reserve(1);
+    this.#bytes[this.#at++] = kind;
   }
 
-  #kind(kind: number): void {
-    this.#reserve(1);
-    this.#bytes[this.#length++] = kind;
+  #end(room: number): this {
+    this.#length = this.#at;
+    this.#count++;
+    this.#room += room;
+    return this;
   }
 
   /** Makes room for `count` more bytes. */
   #reserve(count: number): void {
-    const needed = this.#length + count;
+    const needed = this.#at + count;
     if (needed <= this.#bytes.length) return;
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    grown.set(this.#bytes.subarray(0, this.#length));
+    grown.set(this.#bytes.subarray(0, this.#at));
     this.#bytes = grown;
   }
 
@@ -164,13 +161,17 @@ export class Batch<K = Uint8Array, V = Uint8Array> {
       const length = this.#appendText(input);
       if (length >= 0) return length;
     }
+    const changes = this.#changes;
     const bytes = check(bytesOf(input, codec as Codec<unknown>, what));
+    if (changes !== this.#changes) {
+      throw invalid(`the codec changed the batch while it made ${what}`);
+    }
     const { length } = bytes;
     this.#reserve(MAX_VARINT_LENGTH + length);
-    const start = putVarint(this.#bytes, this.#length, length);
+    const start = putVarint(this.#bytes, this.#at, length);
     this.#bytes.set(bytes, start);
     this.#start = start;
-    this.#length = start + length;
+    this.#at = start + length;
     return length;
   }
 
@@ -180,13 +181,13 @@ export class Batch<K = Uint8Array, V = Uint8Array> {
     if (units > SURELY_SHORT) return -1;
     const lengthBytes = units > ONE_BYTE_LENGTH_MAX ? 2 : 1;
     this.#reserve(lengthBytes + units * 3);
-    const start = this.#length + lengthBytes;
+    const start = this.#at + lengthBytes;
     const end = encodeUtf8Into(text, this.#bytes, start);
     const length = end - start;
     if (lengthBytes === 1 && length > ONE_BYTE_LENGTH_MAX) return -1;
-    putVarint(this.#bytes, this.#length, length);
+    putVarint(this.#bytes, this.#at, length);
     this.#start = start;
-    this.#length = end;
+    this.#at = end;
     return length;
   }
 

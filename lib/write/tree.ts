@@ -19,7 +19,7 @@
  */
 import type { BlockCache } from "../cache/block_cache.ts";
 import { type MaintainedTree, Maintenance } from "../compaction/maintenance.ts";
-import type { EntryKind } from "../cursor.ts";
+import { type EntryKind, TOMBSTONE } from "../cursor.ts";
 import { copyInto } from "../encoding/bytes.ts";
 import { Decoder } from "../encoding/varint.ts";
 import { VarveError } from "../errors.ts";
@@ -40,7 +40,7 @@ import type { TableContext } from "../sstable/table.ts";
 import type { Durability, TreeEvent } from "../types.ts";
 import type { Edit } from "../version/edit.ts";
 import type { VersionSet } from "../version/version_set.ts";
-import { LOG_DELETE, LOG_DELETE_RANGE } from "../wal/format.ts";
+import { LOG_DELETE_RANGE } from "../wal/format.ts";
 import { LogWriter } from "../wal/writer.ts";
 import { Backpressure, type PressureSource } from "./backpressure.ts";
 import type { EncodedBatch } from "./batch.ts";
@@ -340,7 +340,7 @@ export class Tree implements MaintainedTree, PressureSource {
       const kind = operations.byte();
       const keyStart = operations.skipSized();
       const keyEnd = operations.position;
-      const valueStart = kind === LOG_DELETE ? keyEnd : operations.skipSized();
+      const valueStart = kind === TOMBSTONE ? keyEnd : operations.skipSized();
       const valueEnd = operations.position;
       const sequence = this.lastSequence + 1;
       if (kind === LOG_DELETE_RANGE) {

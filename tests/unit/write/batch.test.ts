@@ -90,6 +90,50 @@ test("a codec may use its buffer again for the next call", () => {
   assertEquals(plain(batch), [[0, "A", "B"], [2, "C", "D"], [1, "E", ""]]);
 });
 
+test("a codec that changes the batch it works for is refused, and leaves whole operations", () => {
+  for (const call of ["put", "delete", "clear"] as const) {
+    for (const at of ["key", "value"]) {
+      const codec: Codec<string> = {
+        ordered: true,
+        encode(text) {
+          if (text === at) {
+            if (call === "put") batch.put("inner", "x");
+            else if (call === "delete") batch.delete("inner");
+            else batch.clear();
+          }
+          return toBytes(text);
+        },
+        decode: fromBytes,
+      };
+      const batch: Batch<string, string> = new Batch(codec, codec);
+      batch.put("a", "1");
+      throwsWith("INVALID_ARGUMENT", () => batch.put("key", "value"));
+      batch.put("z", "2");
+      const left: Plain[] = call === "clear" ? [] : [
+        [0, "a", "1"],
+        call === "put" ? [0, "inner", "x"] : [1, "inner", ""],
+      ];
+      assertEquals(plain(batch), [...left, [0, "z", "2"]], `${call} at ${at}`);
+    }
+  }
+});
+
+test("what a codec sees of the batch it works for is whole operations", () => {
+  const seen: Plain[][] = [];
+  const codec: Codec<string> = {
+    ordered: true,
+    encode(text) {
+      seen.push(plain(batch));
+      return toBytes(text);
+    },
+    decode: fromBytes,
+  };
+  const batch: Batch<string, string> = new Batch(codec, codec);
+  batch.put("a", "1").put("b", "2");
+  assertEquals(seen, [[], [], [[0, "a", "1"]], [[0, "a", "1"]]]);
+  assertEquals(plain(batch), [[0, "a", "1"], [0, "b", "2"]]);
+});
+
 test("strings are UTF-8, short or long, and may be given with a codec that says so", () => {
   const texts = ["", "a", "é", "日本語", "a".repeat(1000), "ü".repeat(700)];
   // Where a length takes one more byte, and where a text is no longer short.

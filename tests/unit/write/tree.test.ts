@@ -19,7 +19,7 @@ import {
   assertGreater,
   assertStringIncludes,
 } from "../../assert.ts";
-import { bytes, filled, rows, text } from "../../engine/support/bytes.ts";
+import { filled, rows, text } from "../../engine/support/bytes.ts";
 import { rejectsWith, throwsWith } from "../../engine/support/errors.ts";
 import {
   closeQuietly,
