@@ -26,13 +26,8 @@ import type {
   Stats,
   WriteOptions,
 } from "./types.ts";
-import { durabilityOf, invalid } from "./write/arguments.ts";
-import {
-  Batch,
-  type EncodedOperation,
-  type Input,
-  operationsOf,
-} from "./write/batch.ts";
+import { checkRange, durabilityOf, invalid } from "./write/arguments.ts";
+import { Batch, encodedOf, type Input } from "./write/batch.ts";
 import type { Tree } from "./write/tree.ts";
 
 type PlainOperation<K, V> = Operation<Input<K>, Input<V>> | undefined;
@@ -162,15 +157,6 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
 
   // Writes.
 
-  #write(write: () => Promise<void>): Promise<void> {
-    try {
-      this.#reader.checkOpen();
-      return write();
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
   #durabilityOf(options: WriteOptions | undefined): Durability {
     return options === undefined
       ? this.#durability
@@ -187,12 +173,13 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
    * for a flush, was not applied.
    */
   put(key: Input<K>, value: Input<V>, options?: WriteOptions): Promise<void> {
-    return this.#write(() => {
-      const durability = this.#durabilityOf(options);
+    try {
       const reader = this.#reader;
+      reader.checkOpen();
+      const durability = this.#durabilityOf(options);
       if (reader.hasForeignCodec) {
         const batch = this.batch().put(key, value);
-        return this.#tree.writeBatch(operationsOf(batch), durability);
+        return this.#tree.writeBatch(encodedOf(batch), durability);
       }
       const valueBytes = reader.value(value);
       const keyBytes = reader.key(key);
@@ -204,17 +191,23 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
         reader.valueLength,
         durability,
       );
-    });
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Removes a key; removing what is not there is no error. */
   delete(key: Input<K>, options?: WriteOptions): Promise<void> {
-    return this.#write(() => {
+    try {
+      const reader = this.#reader;
+      reader.checkOpen();
       const durability = this.#durabilityOf(options);
-      const bytes = this.#reader.key(key);
-      const length = this.#reader.keyLength;
+      const bytes = reader.key(key);
+      const length = reader.keyLength;
       return this.#tree.writeEntry(1, bytes, length, EMPTY, 0, durability);
-    });
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -227,16 +220,23 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     end: Input<K>,
     options?: WriteOptions,
   ): Promise<void> {
-    return this.#write(() => {
+    try {
+      const reader = this.#reader;
+      reader.checkOpen();
       const durability = this.#durabilityOf(options);
-      const range = this.batch().deleteRange(start, end);
-      return this.#tree.writeBatch(operationsOf(range), durability);
-    });
+      const first = reader.keyCopy(start, "start");
+      const stop = reader.keyCopy(end, "end");
+      checkRange(first, stop);
+      return this.#tree.writeRange(first, stop, durability);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Removes every key in a range given by bounds or prefix; without one, every key. One record. */
   clear(range?: KeyRange<Input<K>>, options?: WriteOptions): Promise<void> {
-    return this.#write(() => {
+    try {
+      this.#reader.checkOpen();
       const durability = this.#durabilityOf(options);
       if (range !== undefined && (typeof range !== "object" || !range)) {
         throw invalid("a range is an object with bounds or a prefix");
@@ -245,9 +245,10 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
       const bounds = this.#reader.bounds((range ?? {}) as LooseRange);
       if (isEmptyRange(bounds)) return Promise.resolve();
       const { start = EMPTY, end = EMPTY } = bounds;
-      const operation: EncodedOperation = { kind: 2, key: start, value: end };
-      return this.#tree.writeBatch([operation], durability);
-    });
+      return this.#tree.writeRange(start, end, durability);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -259,14 +260,17 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     batch: Batch<K, V> | Batch | Iterable<Operation<Input<K>, Input<V>>>,
     options?: WriteOptions,
   ): Promise<void> {
-    return this.#write(() => {
+    try {
+      this.#reader.checkOpen();
       const durability = this.#durabilityOf(options);
-      const operations = batch instanceof Batch
-        ? operationsOf<unknown, unknown>(batch)
-        : operationsOf(this.#batchOf(batch));
-      if (operations.length === 0) return Promise.resolve();
-      return this.#tree.writeBatch(operations, durability);
-    });
+      const encoded = batch instanceof Batch
+        ? encodedOf<unknown, unknown>(batch)
+        : encodedOf(this.#batchOf(batch));
+      if (encoded.count === 0) return Promise.resolve();
+      return this.#tree.writeBatch(encoded, durability);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** A batch of operations that are given as plain data. */

@@ -82,6 +82,12 @@ export class Reader<K, V> {
     return bytes;
   }
 
+  /** The bytes of a key, as a copy. */
+  keyCopy(key: unknown, what: string): Uint8Array {
+    const bytes = checkKey(bytesOf(key, this.keys, what));
+    return copyBytes(bytes, 0, bytes.length);
+  }
+
   /** The bytes of a value, good until the next call, with their length in {@linkcode Reader.valueLength}. */
   value(value: unknown): Uint8Array {
     const isText = this.values === undefined || this.values === utf8Codec;
@@ -131,8 +137,7 @@ export class Reader<K, V> {
       range,
       (bound) => {
         if (bound === null) throw invalid("a bound is null; leave it out");
-        const bytes = checkKey(bytesOf(bound, this.keys, "a bound"));
-        return copyBytes(bytes, 0, bytes.length);
+        return this.keyCopy(bound, "a bound");
       },
       (prefix) => {
         const bytes = checkKey(bytesOf(prefix, undefined, "prefix"));

@@ -148,7 +148,7 @@ function rewrite(
     const { firstSequence, operations, end } = group;
     const start = offset + GROUP_HEADER_LENGTH;
     if (firstSequence > flushed) {
-      log.appendGroup(firstSequence, operations, bytes, start, end);
+      log.appendEncoded(firstSequence, operations, bytes, start, end);
     } else replayGroup(bytes, path, offset, group, sink);
     if (log.pendingBytes > REWRITE_BYTES) log.write();
     offset = end;

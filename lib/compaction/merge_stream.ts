@@ -70,7 +70,7 @@ export class MergeStream {
     this.snapshots = snapshots;
     this.elision = elision;
     const ends = fragments.length === 0 ? [] : [...snapshots, MAX_SEQUENCE];
-    this.covers = ends.map((end) => new RangeCover([fragments], end));
+    this.covers = ends.map((end) => new RangeCover([[fragments]], end));
     merge.seekToFirst();
   }
 

@@ -45,8 +45,8 @@
  */
 import type { EntryKind, Found } from "../cursor.ts";
 
-/** The tallest node. With branching 4 it serves 16 million entries well. */
-export const MAX_HEIGHT = 12;
+/** The tallest node. With branching 2 it serves millions of entries well. */
+export const MAX_HEIGHT = 18;
 /** Words of a node before its key. */
 export const NODE_HEADER = 6;
 /** Words of the record of a range tombstone before its start. */

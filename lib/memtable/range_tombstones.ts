@@ -8,7 +8,8 @@
  *   all, or of those that some reader can tell apart.
  * - An end that is empty stands for "no end": every key from the start on.
  *   (A range that ends at the empty key would hold no key at all.)
- * - Fragments never change: a list that was handed out stays as it is.
+ * - Fragments never change, nor do lists of them: what was handed out stays as
+ *   it is.
  *
  * @module
  */
@@ -100,16 +101,35 @@ function insertSequence(sequences: number[], sequence: number): void {
 }
 
 /** The most fragments of one chunk. */
-const CHUNK = 256;
+const CHUNK = 128;
 
-/**
- * A set of range tombstones that grows.
- *
- * The fragments lie in chunks, so that adding one to many moves a few hundred
- * references and not all.
- */
+/** Fragments in their order, in lists that each have some: adding one to many copies one such list, and not all. */
+export type FragmentChunks = readonly (readonly Fragment[])[];
+
+/** How many of `chunks` start at or before `key[start, stop)`. */
+export function countChunksStartingAtOrBefore(
+  chunks: FragmentChunks,
+  key: Uint8Array,
+  start: number,
+  stop: number,
+): number {
+  let low = 0;
+  let high = chunks.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const first = chunks[middle][0].start;
+    if (compareRanges(first, 0, first.length, key, start, stop) <= 0) {
+      low = middle + 1;
+    } else high = middle;
+  }
+  return low;
+}
+
+/** A set of range tombstones that grows. */
 export class RangeTombstones {
-  private readonly chunks: Fragment[][] = [];
+  private parts: (readonly Fragment[])[] = [];
+  /** Whether {@linkcode RangeTombstones.chunks} has handed `parts` out. */
+  private isHandedOut = false;
   private flat: readonly Fragment[] | undefined;
   /** How many fragments there are. */
   size = 0;
@@ -121,24 +141,22 @@ export class RangeTombstones {
     stop: number,
     sequence: number,
   ): number {
-    const { chunks } = this;
-    let low = 0;
-    let high = chunks.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const first = chunks[middle][0].start;
-      if (compareRanges(first, 0, first.length, key, start, stop) <= 0) {
-        low = middle + 1;
-      } else high = middle;
-    }
-    return low === 0
+    const chunks = this.parts;
+    const count = countChunksStartingAtOrBefore(chunks, key, start, stop);
+    return count === 0
       ? 0
-      : coveringSequence(chunks[low - 1], key, start, stop, sequence);
+      : coveringSequence(chunks[count - 1], key, start, stop, sequence);
   }
 
-  /** The fragments as of now. Costs their number after a change, nothing otherwise. */
+  /** The fragments as of now, in one list. Costs their number after a change, nothing otherwise. */
   list(): readonly Fragment[] {
-    return this.flat ??= this.chunks.flat();
+    return this.flat ??= this.parts.flat();
+  }
+
+  /** The fragments as of now. */
+  chunks(): FragmentChunks {
+    this.isHandedOut = true;
+    return this.parts;
   }
 
   /**
@@ -156,7 +174,7 @@ export class RangeTombstones {
     sequence: number,
     snapshots?: readonly number[],
   ): void {
-    const { chunks } = this;
+    const chunks = this.parts;
     const first = Math.min(
       firstEndingAfter(chunks.length, (i) => chunks[i].at(-1), start),
       Math.max(0, chunks.length - 1),
@@ -167,16 +185,33 @@ export class RangeTombstones {
       if (!isBeforeEnd(next, 0, next.length, end)) break;
       stop++;
     }
-    const old = chunks.slice(first, stop).flat();
+    const old = stop === first + 1
+      ? chunks[first] ?? []
+      : chunks.slice(first, stop).flat();
     const overlaid = overlay(old, start, end, sequence, snapshots);
-    this.flat = undefined;
     this.size += overlaid.length - old.length;
-    const pieces: Fragment[][] = [];
-    const most = overlaid.length <= CHUNK ? CHUNK : CHUNK / 2;
-    for (let at = 0; at < overlaid.length; at += most) {
-      pieces.push(overlaid.slice(at, at + most));
+    this.replace(first, stop, overlaid);
+  }
+
+  /** Puts fragments in the place of the chunks [first, stop). */
+  private replace(
+    first: number,
+    stop: number,
+    fragments: readonly Fragment[],
+  ): void {
+    this.flat = undefined;
+    if (this.isHandedOut) this.parts = this.parts.slice();
+    this.isHandedOut = false;
+    if (stop === first + 1 && fragments.length <= CHUNK) {
+      this.parts[first] = fragments;
+      return;
     }
-    chunks.splice(first, stop - first, ...pieces);
+    const pieces: (readonly Fragment[])[] = [];
+    const most = fragments.length <= CHUNK ? CHUNK : CHUNK / 2;
+    for (let at = 0; at < fragments.length; at += most) {
+      pieces.push(fragments.slice(at, at + most));
+    }
+    this.parts.splice(first, stop - first, ...pieces);
   }
 }
 
@@ -231,7 +266,7 @@ export function appendFragment(fragments: Fragment[], next: Fragment): void {
   } else fragments.push(next);
 }
 
-/** `fragments` with the delete of [start, end) added. None of them is changed: readers may hold them. */
+/** `fragments` with the delete of [start, end) added; only what overlaps it, and the neighbours of that, is looked at. */
 function overlay(
   fragments: readonly Fragment[],
   start: Uint8Array,
@@ -240,7 +275,9 @@ function overlay(
   snapshots: readonly number[] | undefined,
 ): Fragment[] {
   const first = firstEndingAfter(fragments.length, (i) => fragments[i], start);
-  const result = fragments.slice(0, first);
+  // With the neighbour before: what follows may continue it.
+  const unchanged = Math.max(0, first - 1);
+  const result = fragments.slice(unchanged, first);
   const put = (
     from: Uint8Array,
     to: Uint8Array,
@@ -266,6 +303,6 @@ function overlay(
     isDone = order >= 0;
   }
   if (!isDone) put(from, end, [sequence]);
-  for (; at < fragments.length; at++) appendFragment(result, fragments[at]);
-  return result;
+  if (at < fragments.length) appendFragment(result, fragments[at++]);
+  return fragments.slice(0, unchanged).concat(result, fragments.slice(at));
 }

@@ -7,7 +7,11 @@
 import type { Cursor, Found } from "../cursor.ts";
 import type { ArenaNodes } from "./arena.ts";
 import { ArenaCursor } from "./arena_cursor.ts";
-import { type Fragment, RangeTombstones } from "./range_tombstones.ts";
+import {
+  type Fragment,
+  type FragmentChunks,
+  RangeTombstones,
+} from "./range_tombstones.ts";
 
 /** What a memtable is to those who read it. */
 export abstract class ReadableMemtable<Nodes extends ArenaNodes = ArenaNodes> {
@@ -51,9 +55,14 @@ export abstract class ReadableMemtable<Nodes extends ArenaNodes = ArenaNodes> {
     this.nodes.get(key, keyLength, sequence, found);
   }
 
-  /** The range tombstones as of now. */
+  /** The range tombstones as of now, in one list. Costs their number after each change. */
   fragments(): readonly Fragment[] {
     return this.ranges.list();
+  }
+
+  /** The range tombstones as of now. */
+  fragmentChunks(): FragmentChunks {
+    return this.ranges.chunks();
   }
 
   /** A cursor over the point entries. */

@@ -7,42 +7,94 @@
  * @module
  */
 import {
+  countChunksStartingAtOrBefore,
   countStartingAtOrBefore,
   type Fragment,
+  type FragmentChunks,
   isBeforeEnd,
   visibleSequence,
 } from "../memtable/range_tombstones.ts";
 import { compareRanges } from "../encoding/bytes.ts";
 
+/** Steps from fragment to fragment after which a search is cheaper. */
+const STEPS_MAX = 8;
+
+/** A place in the fragments of one source, which follows the keys. */
+class FragmentPlace {
+  private readonly chunks: FragmentChunks;
+  private chunk: readonly Fragment[];
+  private index = 0;
+  /** How many fragments of the chunk start at or before the last key; -1 before the first. */
+  private count = -1;
+
+  constructor(chunks: FragmentChunks) {
+    this.chunks = chunks;
+    this.chunk = chunks[0];
+  }
+
+  /** The last fragment that starts at or before the key. */
+  at(key: Uint8Array, start: number, end: number): Fragment | undefined {
+    let { count } = this;
+    const { chunk } = this;
+    let steps = 0;
+    if (count < 0) return this.search(key, start, end);
+    while (count < chunk.length && startsAt(chunk[count], key, start, end)) {
+      count++;
+      if (++steps === STEPS_MAX) return this.search(key, start, end);
+    }
+    while (count > 0 && !startsAt(chunk[count - 1], key, start, end)) {
+      count--;
+      if (++steps === STEPS_MAX) return this.search(key, start, end);
+    }
+    const isOutside = count === 0
+      ? this.index > 0
+      : count === chunk.length && this.index + 1 < this.chunks.length &&
+        startsAt(this.chunks[this.index + 1][0], key, start, end);
+    if (isOutside) return this.search(key, start, end);
+    this.count = count;
+    return count === 0 ? undefined : chunk[count - 1];
+  }
+
+  private search(
+    key: Uint8Array,
+    start: number,
+    end: number,
+  ): Fragment | undefined {
+    const { chunks } = this;
+    const before = countChunksStartingAtOrBefore(chunks, key, start, end);
+    this.index = Math.max(0, before - 1);
+    const chunk = this.chunk = chunks[this.index];
+    this.count = countStartingAtOrBefore(chunk, key, start, end);
+    return this.count === 0 ? undefined : chunk[this.count - 1];
+  }
+}
+
 /** The range tombstones that a scan must respect. */
 export class RangeCover {
-  private readonly lists: (readonly Fragment[])[];
-  /** For each list: how many fragments start at or before the last key; -1 before the first. */
-  private readonly counts: Int32Array;
+  private readonly places: readonly FragmentPlace[];
   private readonly sequence: number;
   /** The fragment of the last answer that was not 0. */
   covering: Fragment | undefined;
 
   /** The fragments of all sources, for a reader at `sequence`. */
-  constructor(lists: (readonly Fragment[])[], sequence: number) {
-    this.lists = lists.filter((list) => list.length > 0);
-    this.counts = new Int32Array(this.lists.length).fill(-1);
+  constructor(sources: readonly FragmentChunks[], sequence: number) {
+    // Only a source without any fragment has an empty chunk.
+    this.places = sources.filter((chunks) => (chunks[0]?.length ?? 0) > 0)
+      .map((chunks) => new FragmentPlace(chunks));
     this.sequence = sequence;
   }
 
   /** Whether there is nothing to respect. */
   get isEmpty(): boolean {
-    return this.lists.length === 0;
+    return this.places.length === 0;
   }
 
   /** The newest visible delete that covers `key[start, end)`; 0 if none. */
   newest(key: Uint8Array, start: number, end: number): number {
     let newest = 0;
-    for (let i = 0; i < this.lists.length; i++) {
-      const list = this.lists[i];
-      const count = this.move(i, list, key, start, end);
-      if (count === 0) continue;
-      const fragment = list[count - 1];
+    for (const place of this.places) {
+      const fragment = place.at(key, start, end);
+      if (fragment === undefined) continue;
       if (!isBeforeEnd(key, start, end, fragment.end)) continue;
       const sequence = visibleSequence(fragment, this.sequence);
       if (sequence > newest) {
@@ -51,34 +103,6 @@ export class RangeCover {
       }
     }
     return newest;
-  }
-
-  private move(
-    i: number,
-    list: readonly Fragment[],
-    key: Uint8Array,
-    start: number,
-    end: number,
-  ): number {
-    let count = this.counts[i];
-    if (count < 0) count = countStartingAtOrBefore(list, key, start, end);
-    else {
-      let steps = 0;
-      while (count < list.length && startsAt(list[count], key, start, end)) {
-        count++;
-        if (++steps === 8) {
-          count = countStartingAtOrBefore(list, key, start, end);
-        }
-      }
-      while (count > 0 && !startsAt(list[count - 1], key, start, end)) {
-        count--;
-        if (++steps === 8) {
-          count = countStartingAtOrBefore(list, key, start, end);
-        }
-      }
-    }
-    this.counts[i] = count;
-    return count;
   }
 }
 

@@ -12,7 +12,7 @@ import { tablesBetween } from "../sstable/sorted_run.ts";
 import type { Version } from "../version/version.ts";
 import type { Cursor } from "../cursor.ts";
 import { EMPTY } from "../encoding/bytes.ts";
-import type { Fragment } from "../memtable/range_tombstones.ts";
+import type { FragmentChunks } from "../memtable/range_tombstones.ts";
 import { isEmptyRange } from "./bounds.ts";
 import { MergingCursor } from "./merging_cursor.ts";
 import { RangeCover } from "./range_cover.ts";
@@ -70,11 +70,13 @@ export function rowsOf(
   results: Results,
 ): VisibleRows {
   const cursors: Cursor[] = [];
-  const fragments: (readonly Fragment[])[] = [];
+  const fragments: FragmentChunks[] = [];
   if (!isEmptyRange(bounds)) {
     for (const memtable of view.memtables) {
       if (memtable.entries > 0) cursors.push(memtable.cursor());
-      if (memtable.rangeTombstones > 0) fragments.push(memtable.fragments());
+      if (memtable.rangeTombstones > 0) {
+        fragments.push(memtable.fragmentChunks());
+      }
     }
     addTables(view.version, bounds, cursors, fragments);
   }
@@ -93,18 +95,18 @@ function addTables(
   version: Version,
   { start = EMPTY, end = EMPTY }: Bounds,
   cursors: Cursor[],
-  fragments: (readonly Fragment[])[],
+  fragments: FragmentChunks[],
 ): void {
   const [young = [], ...rest] = version.levels;
   for (const table of young) {
     if (!mayOverlap(table.meta, start, end)) continue;
     if (table.meta.entries > 0) cursors.push(new TableCursor(table, false));
-    if (table.meta.rangeTombstones > 0) fragments.push(table.fragments());
+    if (table.meta.rangeTombstones > 0) fragments.push([table.fragments()]);
   }
   for (const level of rest) {
     const tables = tablesBetween(level, start, end);
     const filled = tables.filter(({ meta }) => meta.entries > 0);
     if (filled.length > 0) cursors.push(new LevelCursor(filled, false));
-    fragments.push(runFragments(tables));
+    fragments.push([runFragments(tables)]);
   }
 }

@@ -149,8 +149,8 @@ export class LogWriter {
     this.length = copyInto(buffer, at, end, 0, end.length);
   }
 
-  /** Adds the operations of another log's group, `bytes[start, end)`, to the group. */
-  appendGroup(
+  /** Adds operations that are encoded as a group has them, `bytes[start, end)`, to the group. */
+  appendEncoded(
     firstSequence: number,
     operations: number,
     bytes: Uint8Array,

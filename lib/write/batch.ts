@@ -4,27 +4,37 @@
  * @module
  */
 import type { Codec } from "../codecs.ts";
+import { PUT, TOMBSTONE } from "../cursor.ts";
 import { encodeUtf8Into } from "../encoding/bytes.ts";
+import { MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
+import { entryRoom, rangeRoom } from "../memtable/memtable.ts";
 import type { Bytes } from "../types.ts";
-import { bytesOf, checkKey, checkRange, checkValue } from "./arguments.ts";
+import { LOG_DELETE_RANGE } from "../wal/format.ts";
+import {
+  bytesOf,
+  checkKey,
+  checkRange,
+  checkValue,
+  invalid,
+} from "./arguments.ts";
 
-/** One operation, as bytes that stay as they are while it is written. */
-export interface EncodedOperation {
-  /** 0 put, 1 delete, 2 deleteRange. */
-  readonly kind: 0 | 1 | 2;
-  /** The key, or the first key of the range. */
-  readonly key: Uint8Array;
-  /** The value, or the end of the range (empty: no end). */
-  readonly value: Uint8Array;
+/** The operations of a batch, good until it is changed. */
+export interface EncodedBatch {
+  /** The operations as the log has them, */
+  readonly bytes: Uint8Array;
+  /** up to here. */
+  readonly length: number;
+  /** How many there are. */
+  readonly count: number;
+  /** The most bytes of arena that they take. */
+  readonly room: number;
 }
 
 /** What a key or value of type `T` may be given as: a string may stand for bytes. */
 export type Input<T> = T | (T extends Uint8Array ? Bytes : never);
 
 /** The operations of a batch. Not a public method: what it hands out is not a copy. */
-export let operationsOf: <K, V>(
-  batch: Batch<K, V>,
-) => readonly EncodedOperation[];
+export let encodedOf: <K, V>(batch: Batch<K, V>) => EncodedBatch;
 
 /**
  * Operations that are written together, in the order of the calls.
@@ -43,11 +53,18 @@ export let operationsOf: <K, V>(
  * ```
  */
 export class Batch<K = Uint8Array, V = Uint8Array> {
-  /** Keys and values of all operations, one behind the other. */
+  /** The operations as the log has them (wal/format.ts), one behind the other, */
   #bytes: Uint8Array = new Uint8Array(256);
+  /** up to here; behind it the one that is being added, */
   #length = 0;
-  /** For each operation its kind, the end of its key and the end of its value. */
-  #marks: number[] = [];
+  /** up to here. */
+  #at = 0;
+  #count = 0;
+  #room = 0;
+  /** Where the bytes of the key or value start that {@linkcode Batch.#append} copied last. */
+  #start = 0;
+  /** Counts the calls that change the batch: a codec of the program's own may make some. */
+  #changes = 0;
   readonly #keys: Codec<K> | undefined;
   readonly #values: Codec<V> | undefined;
 
@@ -64,7 +81,7 @@ export class Batch<K = Uint8Array, V = Uint8Array> {
 
   /** How many operations it holds. */
   get size(): number {
-    return this.#marks.length / 3;
+    return this.#count;
   }
 
   /**
@@ -73,90 +90,118 @@ export class Batch<K = Uint8Array, V = Uint8Array> {
    * @throws `INVALID_ARGUMENT` for a key or value that is too long or of another type.
    */
   put(key: Input<K>, value: Input<V>): this {
-    const start = this.#length;
-    try {
-      const keyEnd = this.#append(key, this.#keys, "key", checkKey);
-      const end = this.#append(value, this.#values, "value", checkValue);
-      this.#marks.push(0, keyEnd, end);
-    } catch (error) {
-      this.#length = start;
-      throw error;
-    }
-    return this;
+    this.#begin(PUT);
+    const keyLength = this.#append(key, this.#keys, "key", checkKey);
+    const length = this.#append(value, this.#values, "value", checkValue);
+    return this.#end(entryRoom(keyLength, length));
   }
 
   /** Removes a key. */
   delete(key: Input<K>): this {
-    const end = this.#append(key, this.#keys, "key", checkKey);
-    this.#marks.push(1, end, end);
-    return this;
+    this.#begin(TOMBSTONE);
+    const keyLength = this.#append(key, this.#keys, "key", checkKey);
+    return this.#end(entryRoom(keyLength, 0));
   }
 
   /** Removes the keys in [start, end). */
   deleteRange(start: Input<K>, end: Input<K>): this {
-    const at = this.#length;
-    try {
-      const middle = this.#append(start, this.#keys, "start", checkKey);
-      const stop = this.#append(end, this.#keys, "end", checkKey);
-      const bytes = this.#bytes;
-      checkRange(bytes.subarray(at, middle), bytes.subarray(middle, stop));
-      this.#marks.push(2, middle, stop);
-    } catch (error) {
-      this.#length = at;
-      throw error;
-    }
-    return this;
+    this.#begin(LOG_DELETE_RANGE);
+    const startLength = this.#append(start, this.#keys, "start", checkKey);
+    const startAt = this.#start;
+    const endLength = this.#append(end, this.#keys, "end", checkKey);
+    const bytes = this.#bytes;
+    checkRange(
+      bytes.subarray(startAt, startAt + startLength),
+      bytes.subarray(this.#start, this.#at),
+    );
+    return this.#end(rangeRoom(startLength, endLength));
   }
 
   /** Forgets every operation. */
   clear(): this {
+    this.#changes++;
     this.#length = 0;
-    this.#marks = [];
+    this.#count = 0;
+    this.#room = 0;
     return this;
   }
 
-  /** Copies the bytes of an input behind what is there; returns their end. */
+  /** Begins an operation. Until {@linkcode Batch.#end} it is not in the batch. */
+  #begin(kind: number): void {
+    this.#changes++;
+    this.#at = this.#length;
+    this.#reserve(1);
+    this.#bytes[this.#at++] = kind;
+  }
+
+  #end(room: number): this {
+    this.#length = this.#at;
+    this.#count++;
+    this.#room += room;
+    return this;
+  }
+
+  /** Makes room for `count` more bytes. */
+  #reserve(count: number): void {
+    const needed = this.#at + count;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.#at));
+    this.#bytes = grown;
+  }
+
+  /** Copies an input, behind its length, to the end of what is there; returns its length. */
   #append(
-    value: unknown,
+    input: unknown,
     codec: Codec<K> | Codec<V> | undefined,
     what: string,
     check: (bytes: Uint8Array) => Uint8Array,
   ): number {
-    if (typeof value === "string" && codec === undefined) {
-      const end = encodeUtf8Into(value, this.#bytes, this.#length);
-      if (end >= 0 && end - this.#length <= SURELY_SHORT) {
-        return this.#length = end;
-      }
+    if (typeof input === "string" && codec === undefined) {
+      const length = this.#appendText(input);
+      if (length >= 0) return length;
     }
-    const bytes = check(bytesOf(value, codec as Codec<unknown>, what));
-    const end = this.#length + bytes.length;
-    if (end > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2));
-      grown.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = grown;
+    const changes = this.#changes;
+    const bytes = check(bytesOf(input, codec as Codec<unknown>, what));
+    if (changes !== this.#changes) {
+      throw invalid(`the codec changed the batch while it made ${what}`);
     }
-    this.#bytes.set(bytes, this.#length);
-    return this.#length = end;
+    const { length } = bytes;
+    this.#reserve(MAX_VARINT_LENGTH + length);
+    const start = putVarint(this.#bytes, this.#at, length);
+    this.#bytes.set(bytes, start);
+    this.#start = start;
+    this.#at = start + length;
+    return length;
+  }
+
+  /** The same for a text of which it is known beforehand how many bytes its length takes; -1 for any other. */
+  #appendText(text: string): number {
+    const units = text.length;
+    if (units > SURELY_SHORT) return -1;
+    const lengthBytes = units > ONE_BYTE_LENGTH_MAX ? 2 : 1;
+    this.#reserve(lengthBytes + units * 3);
+    const start = this.#at + lengthBytes;
+    const end = encodeUtf8Into(text, this.#bytes, start);
+    const length = end - start;
+    if (lengthBytes === 1 && length > ONE_BYTE_LENGTH_MAX) return -1;
+    putVarint(this.#bytes, this.#at, length);
+    this.#start = start;
+    this.#at = end;
+    return length;
   }
 
   static {
-    operationsOf = (batch) => {
-      const bytes = batch.#bytes;
-      const marks = batch.#marks;
-      const operations: EncodedOperation[] = [];
-      let start = 0;
-      for (let i = 0; i < marks.length; i += 3) {
-        const keyEnd = marks[i + 1];
-        operations.push({
-          kind: marks[i] as EncodedOperation["kind"],
-          key: bytes.subarray(start, keyEnd),
-          value: bytes.subarray(keyEnd, start = marks[i + 2]),
-        });
-      }
-      return operations;
-    };
+    encodedOf = (batch) => ({
+      bytes: batch.#bytes,
+      length: batch.#length,
+      count: batch.#count,
+      room: batch.#room,
+    });
   }
 }
 
-/** No key or value of as many bytes is too long: no need to check. */
+/** No key or value of as many UTF-16 units is too long, and the length of its UTF-8 is a varint of two bytes at most. */
 const SURELY_SHORT = 1024;
+/** Up to here a varint has one byte. */
+const ONE_BYTE_LENGTH_MAX = 0x7f;

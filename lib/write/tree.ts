@@ -19,6 +19,9 @@
  */
 import type { BlockCache } from "../cache/block_cache.ts";
 import { type MaintainedTree, Maintenance } from "../compaction/maintenance.ts";
+import { type EntryKind, TOMBSTONE } from "../cursor.ts";
+import { copyInto } from "../encoding/bytes.ts";
+import { Decoder } from "../encoding/varint.ts";
 import { VarveError } from "../errors.ts";
 import {
   type ArenaPool,
@@ -37,9 +40,10 @@ import type { TableContext } from "../sstable/table.ts";
 import type { Durability, TreeEvent } from "../types.ts";
 import type { Edit } from "../version/edit.ts";
 import type { VersionSet } from "../version/version_set.ts";
+import { LOG_DELETE_RANGE } from "../wal/format.ts";
 import { LogWriter } from "../wal/writer.ts";
 import { Backpressure, type PressureSource } from "./backpressure.ts";
-import type { EncodedOperation } from "./batch.ts";
+import type { EncodedBatch } from "./batch.ts";
 import { CommitQueue } from "./commit_queue.ts";
 import { asVarveError, Health } from "./health.ts";
 import { Turns } from "./turns.ts";
@@ -112,6 +116,7 @@ export class Tree implements MaintainedTree, PressureSource {
   private cachedView: View | undefined;
   private sharing: Publisher | undefined;
   private stopLeaseChecks: (() => void) | undefined;
+  private readonly keyScratch = new Uint8Array(256);
   /** Whether the tree was closed. */
   isClosed = false;
 
@@ -185,6 +190,7 @@ export class Tree implements MaintainedTree, PressureSource {
 
   /** What somebody may still read at that is older than `sequence`, or has a snapshot of, ascending. */
   private readersBefore(sequence: number): number[] {
+    if (this.snapshots.size === 0 && this.sharing === undefined) return [];
     const sequences = new Set(this.snapshots.keys());
     if (this.sharing !== undefined) {
       // mutant readers-keep-their-snapshots: otherwise what snapshots of reader threads see is dropped
@@ -278,23 +284,28 @@ export class Tree implements MaintainedTree, PressureSource {
     return this.acknowledge(durability, keyLength + valueLength);
   }
 
-  /** Writes operations, all or none. */
-  writeBatch(
-    operations: readonly EncodedOperation[],
+  /** Writes the tombstone of the range [start, end); an empty end means no end. */
+  writeRange(
+    start: Uint8Array,
+    end: Uint8Array,
     durability: Durability,
   ): Promise<void> {
-    let room = 0;
-    for (const { kind, key, value } of operations) {
-      room += kind === 2
-        ? rangeRoom(key.length, value.length)
-        : entryRoom(key.length, value.length);
-    }
+    const room = rangeRoom(start.length, end.length);
     const refusal = this.prepare(room);
     if (refusal !== undefined) return Promise.reject(refusal);
-    for (const { kind, key, value } of operations) {
-      if (kind === 2) this.addRange(key, value);
-      else this.addEntry(kind, key, key.length, value, value.length);
-    }
+    const sequence = this.lastSequence + 1;
+    this.log.appendRange(sequence, start, end);
+    this.addRange(sequence, start, end);
+    return this.acknowledge(durability, room);
+  }
+
+  /** Writes operations, all or none. */
+  writeBatch(batch: EncodedBatch, durability: Durability): Promise<void> {
+    const { bytes, length, count, room } = batch;
+    const refusal = this.prepare(room);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    this.log.appendEncoded(this.lastSequence + 1, count, bytes, 0, length);
+    this.addAll(bytes, length);
     return this.acknowledge(durability, room);
   }
 
@@ -312,12 +323,51 @@ export class Tree implements MaintainedTree, PressureSource {
     this.userBytes += keyLength + valueLength;
   }
 
-  private addRange(start: Uint8Array, end: Uint8Array): void {
-    const sequence = this.lastSequence + 1;
-    this.log.appendRange(sequence, start, end);
+  private addRange(
+    sequence: number,
+    start: Uint8Array,
+    end: Uint8Array,
+  ): void {
     this.active.addRange(sequence, start, end, this.readersBefore(sequence));
     this.lastSequence = sequence;
     this.userBytes += start.length + end.length;
+  }
+
+  /** Adds operations, as the log has them, to the memtable. */
+  private addAll(bytes: Uint8Array, length: number): void {
+    const operations = new Decoder(bytes, 0, length);
+    while (operations.position < length) {
+      const kind = operations.byte();
+      const keyStart = operations.skipSized();
+      const keyEnd = operations.position;
+      const valueStart = kind === TOMBSTONE ? keyEnd : operations.skipSized();
+      const valueEnd = operations.position;
+      const sequence = this.lastSequence + 1;
+      if (kind === LOG_DELETE_RANGE) {
+        const start = bytes.subarray(keyStart, keyEnd);
+        this.addRange(sequence, start, bytes.subarray(valueStart, valueEnd));
+        continue;
+      }
+      this.active.add(
+        sequence,
+        kind as EntryKind,
+        this.keyAt(bytes, keyStart, keyEnd),
+        keyEnd - keyStart,
+        bytes,
+        valueStart,
+        valueEnd,
+      );
+      this.lastSequence = sequence;
+      this.userBytes += keyEnd - keyStart + valueEnd - valueStart;
+    }
+  }
+
+  /** `bytes[start, end)` from the start of what is returned; good until the next call. */
+  private keyAt(bytes: Uint8Array, start: number, end: number): Uint8Array {
+    const { keyScratch } = this;
+    if (end - start > keyScratch.length) return bytes.subarray(start, end);
+    copyInto(keyScratch, 0, bytes, start, end);
+    return keyScratch;
   }
 
   /** Makes room in the active memtable; returns why nothing may be written, if so. */
@@ -325,7 +375,12 @@ export class Tree implements MaintainedTree, PressureSource {
     const refusal = this.health.refusal();
     // mutant latch-of-writes: otherwise a write is accepted that nobody will log
     if (refusal !== undefined) return refusal;
-    if (room <= this.active.room && this.log.hasRoom(room)) return undefined;
+    return room <= this.active.room && this.log.hasRoom(room)
+      ? undefined
+      : this.makeRoom(room);
+  }
+
+  private makeRoom(room: number): VarveError | undefined {
     if (room > ROOM_MAX) {
       return new VarveError(
         "INVALID_ARGUMENT",

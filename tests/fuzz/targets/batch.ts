@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { operationsOf } from "../../../lib/write/batch.ts";
+import { encodedOf } from "../../../lib/write/batch.ts";
 import { Batch } from "../../../mod.ts";
 import { assertEquals } from "../../assert.ts";
 import { refusalOf, type Target } from "../support/target.ts";
 import {
-  append,
   BEFORE,
   type LogOperation,
   newLog,
@@ -42,14 +41,8 @@ export const batch: Target = {
     }
     assertEquals(made.size, expected.length);
     const { files, log } = newLog();
-    operationsOf(made).forEach(({ kind, key, value }, i) => {
-      append(log, {
-        sequence: BEFORE + 1 + i,
-        kind,
-        key: fromBytes(key),
-        value: fromBytes(value),
-      });
-    });
+    const { bytes, length, count } = encodedOf(made);
+    if (count > 0) log.appendEncoded(BEFORE + 1, count, bytes, 0, length);
     log.write();
     log.close();
     assertEquals(replay(files).operations, expected);

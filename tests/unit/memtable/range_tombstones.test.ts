@@ -5,6 +5,7 @@ import {
   countStartingAtOrBefore,
   coveringSequence,
   type Fragment,
+  type FragmentChunks,
   isBeforeEnd,
   RangeTombstones,
   visibleSequence,
@@ -102,7 +103,7 @@ test(
         const random = new Random(seed);
         const set = new RangeTombstones();
         const lists: {
-          list: readonly Fragment[];
+          list: () => readonly Fragment[];
           bounds: Uint8Array[][];
           sequence: number;
         }[] = [];
@@ -112,10 +113,14 @@ test(
           ranges.push(range);
           add(set, range);
           if (!random.chance(15)) continue;
-          const list = set.list();
-          lists.push({ list, bounds: boundsOf(list), sequence });
+          const flat = set.list();
+          const chunks = set.chunks();
+          for (const list of [() => flat, () => chunks.flat()]) {
+            lists.push({ list, bounds: boundsOf(list()), sequence });
+          }
         }
-        for (const { list, bounds, sequence } of lists) {
+        for (const { list: listNow, bounds, sequence } of lists) {
+          const list = listNow();
           const message = `seed ${seed}, list of @${sequence}`;
           assertEquals(boundsOf(list), bounds, message);
           // Whoever took the list reads at its sequence or before.
@@ -211,6 +216,41 @@ test("thousands of deletes, small and wide, at random", LONG, () => {
       );
     }
   }
+});
+
+test("chunks() are the list, and stay as they are, after thousands of adds each of which follows a look", () => {
+  const random = new Random(11);
+  const set = new RangeTombstones();
+  const seen: { chunks: FragmentChunks; size: number }[] = [];
+  for (let sequence = 1; sequence <= 3000; sequence++) {
+    const from = `k${String(random.below(10_000)).padStart(5, "0")}`;
+    add(set, { start: from, end: `${from}5`, sequence });
+    const chunks = set.chunks();
+    assert(chunks.every(({ length }) => length > 0));
+    if (sequence % 100 === 0) {
+      assertEquals(chunks.flat(), [...set.list()]);
+      seen.push({ chunks, size: set.size });
+    }
+  }
+  assertGreater(set.chunks().length, 20);
+  for (const { chunks, size } of seen) {
+    assertEquals(chunks.flat().length, size);
+  }
+});
+
+test("an add after a look leaves all chunks but one or two as they were", () => {
+  const random = new Random(12);
+  const set = new RangeTombstones();
+  for (let sequence = 1; sequence <= 5000; sequence++) {
+    const before = new Set(set.chunks());
+    const from = `k${String(random.below(10_000)).padStart(5, "0")}`;
+    add(set, { start: from, end: `${from}5`, sequence });
+    const fresh = set.chunks().filter((chunk) => !before.has(chunk));
+    // Two if it was split; none is so large that copying it counts.
+    assertLessOrEqual(fresh.length, 3, `add ${sequence}`);
+    for (const { length } of fresh) assertLessOrEqual(length, 128);
+  }
+  assertGreater(set.chunks().length, 20);
 });
 
 test("the same range again makes no new fragment", () => {

@@ -402,7 +402,7 @@ test("the heights of nodes keep searches short", () => {
     const key = toBytes(String(random.below(1e9)));
     list.add(i, PUT, key, key.length, key, 0, 0);
   }
-  // A node of height h is there for every 4^(h-1): links are 4/3 for each.
+  // A node of height h is there for every 2^(h-1): links are 2 for each.
   const perEntry = (list.used - ARENA_OVERHEAD) / count;
-  assert(perEntry < 24 + 4 * 4 / 3 + 14, `${perEntry} bytes for each entry`);
+  assert(perEntry < 24 + 4 * 2 + 14, `${perEntry} bytes for each entry`);
 });

@@ -1,6 +1,9 @@
 /** The cover of many sources' range tombstones against a brute-force model. */
 import { test } from "node:test";
-import type { Fragment } from "../../../lib/memtable/range_tombstones.ts";
+import type {
+  Fragment,
+  FragmentChunks,
+} from "../../../lib/memtable/range_tombstones.ts";
 import { RangeCover } from "../../../lib/read/range_cover.ts";
 import {
   assert,
@@ -36,6 +39,20 @@ const ORDERS: [
   }],
 ];
 
+/** Fragments in chunks, cut anywhere. */
+function chunksOf(
+  fragments: readonly Fragment[],
+  random: Random,
+): FragmentChunks {
+  const chunks: (readonly Fragment[])[] = [];
+  for (let at = 0; at < fragments.length;) {
+    const stop = at + 1 + random.below(random.chance(50) ? 3 : 20);
+    chunks.push(fragments.slice(at, stop));
+    at = stop;
+  }
+  return chunks;
+}
+
 for (const [name, order] of ORDERS) {
   test(`newest() is what brute force finds, for keys ${name}`, LONG, () => {
     for (let seed = 1; seed <= 60; seed++) {
@@ -52,7 +69,10 @@ for (const [name, order] of ORDERS) {
       }
       const all = sources.flat();
       const reader = random.below(sequence + 2);
-      const cover = new RangeCover(sources.map(fragmentsOf), reader);
+      const cover = new RangeCover(
+        sources.map((ranges) => chunksOf(fragmentsOf(ranges), random)),
+        reader,
+      );
       const probes = around(all.flatMap(({ start, end }) => [start, end]));
       let expectedLast = 0;
       for (const probe of order(probes, random)) {
@@ -79,9 +99,10 @@ for (const [name, order] of ORDERS) {
 test("isEmpty: no sources, or none with a tombstone", () => {
   assert(new RangeCover([], 9).isEmpty);
   assert(new RangeCover([[], []], 9).isEmpty);
+  assert(new RangeCover([[[]]], 9).isEmpty);
   assertEquals(new RangeCover([[]], 9).newest(toBytes("a"), 0, 1), 0);
   const one = fragmentsOf([{ start: "a", end: "b", sequence: 1 }]);
-  assertFalse(new RangeCover([[], one], 9).isEmpty);
+  assertFalse(new RangeCover([[], [one]], 9).isEmpty);
 });
 
 test("keys in order pay for each fragment once, and a leap for a search", () => {
@@ -102,7 +123,9 @@ test("keys in order pay for each fragment once, and a leap for a search", () => 
       };
     },
   );
-  const cover = new RangeCover([fragments], 2 ** 40);
+  const chunks = chunksOf(fragments, new Random(2));
+  looks = 0;
+  const cover = new RangeCover([chunks], 2 ** 40);
   for (let i = 0; i < 2 * count; i++) {
     const key = toBytes(name(i));
     const expected = i % 2 === 0 ? i / 2 + 1 : 0;

@@ -41,7 +41,10 @@ function open(
   const cursors = layers.map((layer) => new ListCursor(layer.entries));
   const rows = new VisibleRows(
     new MergingCursor(cursors, reverse),
-    new RangeCover(layers.map((layer) => fragmentsOf(layer.ranges)), sequence),
+    new RangeCover(
+      layers.map((layer) => [fragmentsOf(layer.ranges)]),
+      sequence,
+    ),
     sequence,
     bounds,
     reverse,

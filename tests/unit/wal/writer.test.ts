@@ -242,6 +242,57 @@ test("the writer's buffer holds nothing of the caller's", () => {
   }]);
 });
 
+test("appendEncoded() makes the file that its operations make one by one", () => {
+  const before = put(101);
+  const operations: LogOperation[] = [
+    put(102, "y".repeat(300)),
+    { sequence: 103, kind: 1, key: "gone", value: "" },
+    { sequence: 104, kind: 2, key: "a", value: "" },
+    { sequence: 105, kind: 2, key: "a", value: "z" },
+  ];
+  const after = put(106);
+  const singly = newLog();
+  for (const operation of [before, ...operations, after]) {
+    append(singly.log, operation);
+  }
+  singly.log.write();
+  const written = singly.files.readFile(LOG_PATH);
+  const isOneGroup = [before, ...operations, after];
+  assertEquals(replay(singly.files).operations, isOneGroup);
+  // The bytes of the four operations, as they lie in the file.
+  const [start, end] = [before, after].map(({ key, value }) =>
+    2 + key.length + value.length
+  );
+  const encoded = written.slice(
+    LOG_HEADER_LENGTH + GROUP_HEADER_LENGTH + 1 + start,
+    written.length - 1 - end,
+  );
+  const { files, log } = newLog();
+  append(log, before);
+  const larger = new Uint8Array([...encoded, 9, 9]);
+  log.appendEncoded(102, operations.length, larger, 0, encoded.length);
+  larger.fill(0);
+  append(log, after);
+  assertEquals(log.lastSequence, 106);
+  log.write();
+  assertEquals(files.readFile(LOG_PATH), written);
+});
+
+test("appendEncoded() behind burned sequences begins a group of its own", () => {
+  const { files, log } = newLog();
+  append(log, put(101));
+  log.appendEncoded(110, 2, new Uint8Array([1, 1, 65, 1, 1, 66]), 0, 6);
+  append(log, put(112));
+  log.write();
+  assertEquals(files.counts.write, 3); // The header, and two groups.
+  assertEquals(replay(files).operations, [
+    put(101),
+    { sequence: 110, kind: 1, key: "A", value: "" },
+    { sequence: 111, kind: 1, key: "B", value: "" },
+    put(112),
+  ]);
+});
+
 test("a log made at an opening says so", () => {
   const files = newFiles();
   LogWriter.create(files, LOG_PATH, {

@@ -2,8 +2,10 @@
 import { test } from "node:test";
 import type { Codec } from "../../../lib/codecs.ts";
 import { utf8 } from "../../../lib/codecs.ts";
-import { Batch, operationsOf } from "../../../lib/write/batch.ts";
-import { assertEquals, assertStrictEquals } from "../../assert.ts";
+import { Decoder } from "../../../lib/encoding/varint.ts";
+import { entryRoom, rangeRoom } from "../../../lib/memtable/memtable.ts";
+import { Batch, encodedOf } from "../../../lib/write/batch.ts";
+import { assertEquals, assertFalse, assertStrictEquals } from "../../assert.ts";
 import { filled } from "../../engine/support/bytes.ts";
 import { throwsWith } from "../../engine/support/errors.ts";
 import { Random } from "../../engine/support/random.ts";
@@ -12,10 +14,24 @@ import { LONGEST_KEY, randomKey } from "../support/keys.ts";
 
 type Plain = [kind: number, key: string, value: string];
 
+/** The operations of a batch, whose bytes must be as the log has them. */
 function plain<K, V>(batch: Batch<K, V>): Plain[] {
-  return operationsOf(batch as Batch<unknown, unknown>).map(
-    ({ kind, key, value }) => [kind, fromBytes(key), fromBytes(value)],
-  );
+  const { bytes, length, count, room } = encodedOf(batch);
+  const operations: Plain[] = [];
+  const decoder = new Decoder(bytes, 0, length);
+  let expectedRoom = 0;
+  while (decoder.position < length) {
+    const kind = decoder.byte();
+    const key = decoder.sized();
+    const value = kind === 1 ? new Uint8Array(0) : decoder.sized();
+    operations.push([kind, fromBytes(key), fromBytes(value)]);
+    const roomOf = kind === 2 ? rangeRoom : entryRoom;
+    expectedRoom += roomOf(key.length, value.length);
+  }
+  assertFalse(decoder.failed);
+  assertEquals([batch.size, count], [operations.length, operations.length]);
+  assertEquals(room, expectedRoom);
+  return operations;
 }
 
 test("operations come in the order of the calls, whatever their sizes", () => {
@@ -74,8 +90,56 @@ test("a codec may use its buffer again for the next call", () => {
   assertEquals(plain(batch), [[0, "A", "B"], [2, "C", "D"], [1, "E", ""]]);
 });
 
+test("a codec that changes the batch it works for is refused, and leaves whole operations", () => {
+  for (const call of ["put", "delete", "clear"] as const) {
+    for (const at of ["key", "value"]) {
+      const codec: Codec<string> = {
+        ordered: true,
+        encode(text) {
+          if (text === at) {
+            if (call === "put") batch.put("inner", "x");
+            else if (call === "delete") batch.delete("inner");
+            else batch.clear();
+          }
+          return toBytes(text);
+        },
+        decode: fromBytes,
+      };
+      const batch: Batch<string, string> = new Batch(codec, codec);
+      batch.put("a", "1");
+      throwsWith("INVALID_ARGUMENT", () => batch.put("key", "value"));
+      batch.put("z", "2");
+      const left: Plain[] = call === "clear" ? [] : [
+        [0, "a", "1"],
+        call === "put" ? [0, "inner", "x"] : [1, "inner", ""],
+      ];
+      assertEquals(plain(batch), [...left, [0, "z", "2"]], `${call} at ${at}`);
+    }
+  }
+});
+
+test("what a codec sees of the batch it works for is whole operations", () => {
+  const seen: Plain[][] = [];
+  const codec: Codec<string> = {
+    ordered: true,
+    encode(text) {
+      seen.push(plain(batch));
+      return toBytes(text);
+    },
+    decode: fromBytes,
+  };
+  const batch: Batch<string, string> = new Batch(codec, codec);
+  batch.put("a", "1").put("b", "2");
+  assertEquals(seen, [[], [], [[0, "a", "1"]], [[0, "a", "1"]]]);
+  assertEquals(plain(batch), [[0, "a", "1"], [0, "b", "2"]]);
+});
+
 test("strings are UTF-8, short or long, and may be given with a codec that says so", () => {
   const texts = ["", "a", "é", "日本語", "a".repeat(1000), "ü".repeat(700)];
+  // Where a length takes one more byte, and where a text is no longer short.
+  for (const length of [42, 43, 63, 64, 127, 128, 129, 1023, 1024, 1025]) {
+    for (const unit of ["a", "é", "語", "😀"]) texts.push(unit.repeat(length));
+  }
   for (const text of texts) {
     const expected = fromBytes(new TextEncoder().encode(text));
     const bare = new Batch().put(text, text);

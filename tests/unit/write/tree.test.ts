@@ -10,15 +10,16 @@ import {
 import { parseFileName } from "../../../lib/version/files.ts";
 import { TreeState } from "../../../lib/version/state.ts";
 import { VersionSet } from "../../../lib/version/version_set.ts";
+import { encodedOf } from "../../../lib/write/batch.ts";
 import { Tree } from "../../../lib/write/tree.ts";
-import type { Db, Options } from "../../../mod.ts";
+import { Batch, type Db, type Options } from "../../../mod.ts";
 import {
   assert,
   assertEquals,
   assertGreater,
   assertStringIncludes,
 } from "../../assert.ts";
-import { bytes, filled, rows, text } from "../../engine/support/bytes.ts";
+import { filled, rows, text } from "../../engine/support/bytes.ts";
 import { rejectsWith, throwsWith } from "../../engine/support/errors.ts";
 import {
   closeQuietly,
@@ -59,28 +60,23 @@ function newTree(): Tree {
 
 test("a batch that no arena can hold is INVALID_ARGUMENT, and nothing of it is written", async () => {
   const tree = newTree();
-  const value = new Uint8Array(256 * MIB); // The same each time, never copied.
-  const operations = Array.from(
-    { length: 6 },
-    (_, i) => ({ kind: 0 as const, key: bytes(`k${i}`), value }),
-  );
+  const small = encodedOf(new Batch().put("k", "v"));
+  // Refused by what it would take, so none of it need be there.
+  const large = { ...small, room: 1.5 * 1024 * MIB + 1 };
   const error = await rejectsWith(
     "INVALID_ARGUMENT",
-    () => tree.writeBatch(operations, "sync"),
+    () => tree.writeBatch(large, "sync"),
   );
   assertStringIncludes(error.message, "one write takes");
   assertEquals([tree.lastSequence, tree.userBytes], [0, 0]);
-  await tree.writeBatch([{ ...operations[0], value: bytes("v") }], "sync");
+  await tree.writeBatch(small, "sync");
   assertEquals(tree.lastSequence, 1);
   await tree.close();
 });
 
 test("flush() of a latched tree is refused, and starts nothing", async () => {
   const tree = newTree();
-  await tree.writeBatch(
-    [{ kind: 0, key: bytes("k"), value: bytes("v") }],
-    "sync",
-  );
+  await tree.writeBatch(encodedOf(new Batch().put("k", "v")), "sync");
   tree.health.fail(new Error("made by the test"));
   await rejectsWith("READ_ONLY", () => tree.flush());
   assertEquals(tree.frozen, []);
