@@ -70,6 +70,22 @@ export class MergingCursor {
     this.topMoved(top);
   }
 
+  /** Moves only the source in front: see {@linkcode Cursor.passVersions}. */
+  passVersions(sequence: number): void {
+    const top = this.top;
+    if (top === undefined) return;
+    top.passVersions(sequence);
+    this.topMoved(top);
+  }
+
+  /** In reverse, moves only the source in front: see {@linkcode Cursor.previousKey}. */
+  previousKey(): void {
+    const top = this.top;
+    if (top === undefined) return;
+    top.previousKey();
+    this.topMoved(top);
+  }
+
   /** Leaves out what the source in front still has. */
   dropTop(): void {
     const top = this.top;

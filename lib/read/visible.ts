@@ -152,10 +152,12 @@ export class VisibleRows implements Rows {
         end !== undefined &&
         compareRanges(key, keyStart, keyEnd, end, 0, end.length) >= 0
       ) return false;
-      if (
-        top.sequence > this.sequence || this.isLastKey(key, keyStart, keyEnd)
-      ) {
-        merge.advance();
+      if (this.isLastKey(key, keyStart, keyEnd)) {
+        merge.passVersions(0);
+        continue;
+      }
+      if (top.sequence > this.sequence) {
+        merge.passVersions(this.sequence);
         continue;
       }
       this.rememberKey(key, keyStart, keyEnd);
@@ -184,8 +186,8 @@ export class VisibleRows implements Rows {
         start !== undefined &&
         compareRanges(key, keyStart, keyEnd, start, 0, start.length) < 0
       ) return false;
-      if (top.sequence > this.sequence) {
-        merge.advance();
+      if (top.sequence > this.sequence) { // So are the other versions.
+        merge.previousKey();
         continue;
       }
       const covered = this.covered(key, keyStart, keyEnd);
@@ -200,17 +202,22 @@ export class VisibleRows implements Rows {
     return false;
   }
 
-  /** Walks over the versions of the remembered key; returns whether its newest visible one is a row. */
+  /** Passes the versions of the remembered key, source by source; returns whether its newest visible one is a row. */
   private takeNewestOfKey(covered: number): boolean {
     const merge = this.merge;
+    let newest = covered;
     let isRow = false;
     for (let top = merge.top; top !== undefined; top = merge.top) {
       if (!this.isLastKey(top.key, top.keyStart, top.keyEnd)) break;
-      if (top.sequence <= this.sequence && top.sequence > covered) {
-        isRow = top.kind === PUT;
-        if (isRow) this.take(top);
+      if (top.sequence <= this.sequence) {
+        top.riseTo(this.sequence);
+        if (top.sequence > newest) {
+          newest = top.sequence;
+          isRow = top.kind === PUT;
+          if (isRow) this.take(top);
+        }
       }
-      merge.advance();
+      merge.previousKey();
     }
     return isRow;
   }
@@ -229,7 +236,8 @@ export class VisibleRows implements Rows {
     if (
       !olderSource || fragment === undefined || ++this.hidden < HIDDEN_RUN
     ) {
-      this.merge.advance();
+      if (this.reverse) this.merge.previousKey();
+      else this.merge.advance();
       return;
     }
     this.hidden = 0;
