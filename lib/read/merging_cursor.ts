@@ -22,6 +22,11 @@ export class MergingCursor {
   private readonly reverse: boolean;
   private readonly heap: Cursor[] = [];
 
+  /** Whether only the source in front has anything left. */
+  get isAlone(): boolean {
+    return this.heap.length === 1;
+  }
+
   /** A merge of `sources`, which it closes in the end. Stands nowhere until it is moved. */
   constructor(sources: readonly Cursor[], reverse: boolean) {
     this.sources = sources;

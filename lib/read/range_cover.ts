@@ -14,25 +14,27 @@ import {
 } from "../memtable/range_tombstones.ts";
 import { compareRanges } from "../encoding/bytes.ts";
 
+const NO_COUNTS = new Int32Array(0);
+
 /** The range tombstones that a scan must respect. */
 export class RangeCover {
   private readonly lists: (readonly Fragment[])[];
   /** For each list: how many fragments start at or before the last key; -1 before the first. */
   private readonly counts: Int32Array;
   private readonly sequence: number;
+  /** Whether there is nothing to respect. */
+  readonly isEmpty: boolean;
   /** The fragment of the last answer that was not 0. */
   covering: Fragment | undefined;
 
   /** The fragments of all sources, for a reader at `sequence`. */
   constructor(lists: (readonly Fragment[])[], sequence: number) {
     this.lists = lists.filter((list) => list.length > 0);
-    this.counts = new Int32Array(this.lists.length).fill(-1);
+    this.counts = this.lists.length === 0
+      ? NO_COUNTS
+      : new Int32Array(this.lists.length).fill(-1);
+    this.isEmpty = this.lists.length === 0;
     this.sequence = sequence;
-  }
-
-  /** Whether there is nothing to respect. */
-  get isEmpty(): boolean {
-    return this.lists.length === 0;
   }
 
   /** The newest visible delete that covers `key[start, end)`; 0 if none. */

@@ -75,6 +75,8 @@ export class VisibleRows implements Rows {
   private wantKeys = true;
   private wantValues = true;
   private started = false;
+  /** The one source that is left, if all that it still has are keys of one entry each that the reader sees. */
+  private plain: Cursor | undefined;
   private lastKey = new Uint8Array(64);
   private lastKeyLength = -1;
   private hidden = 0;
@@ -104,6 +106,7 @@ export class VisibleRows implements Rows {
 
   /** Moves to the next row; returns whether there is one. */
   next(): boolean {
+    if (this.plain !== undefined) return this.nextPlain(this.plain);
     if (!this.started) {
       this.started = true;
       this.start();
@@ -167,9 +170,49 @@ export class VisibleRows implements Rows {
         continue;
       }
       this.hidden = 0;
+      if (this.isPlain(top)) {
+        this.plain = top;
+        return this.nextPlain(top);
+      }
       const isPut = top.kind === PUT;
       if (isPut) this.take(top);
       merge.advance();
+      if (isPut) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Whether the entries from `top` on need no look but at their kind: no other
+   * source has any left, no range tombstone counts, each is visible, and the
+   * first of its key. A walk that may pause remembers its keys.
+   */
+  private isPlain(top: Cursor): boolean {
+    return top.isUnique && top.newest <= this.sequence && this.merge.isAlone &&
+      this.cover.isEmpty && this.budget === 0;
+  }
+
+  /** Moves to the next row of {@linkcode plain}, which stands on the next entry. */
+  private nextPlain(plain: Cursor): boolean {
+    const { reverse } = this;
+    const bound = reverse ? this.bounds.start : this.bounds.end;
+    while (plain.valid) {
+      if (bound !== undefined) {
+        const { key, keyStart, keyEnd } = plain;
+        const order = compareRanges(
+          key,
+          keyStart,
+          keyEnd,
+          bound,
+          0,
+          bound.length,
+        );
+        if (reverse ? order < 0 : order >= 0) return false;
+      }
+      const isPut = plain.kind === PUT;
+      if (isPut) this.take(plain);
+      if (reverse) plain.previous();
+      else plain.next();
       if (isPut) return true;
     }
     return false;
@@ -196,6 +239,10 @@ export class VisibleRows implements Rows {
         continue;
       }
       this.hidden = 0;
+      if (this.isPlain(top)) {
+        this.plain = top;
+        return this.nextPlain(top);
+      }
       this.rememberKey(key, keyStart, keyEnd);
       if (this.takeNewestOfKey(covered)) return true;
     }

@@ -13,30 +13,34 @@
  */
 import { Cursor, type EntryKind } from "../cursor.ts";
 import { copyInto, EMPTY } from "../encoding/bytes.ts";
-import { Block, BlockEntry } from "./block.ts";
+import type { Block, BlockEntry } from "./block.ts";
 import { type Handle, SECTION_TRAILER_LENGTH } from "./format.ts";
 import type { Table } from "./table.ts";
+import { giveWorkspace, takeWorkspace, type Workspace } from "./workspace.ts";
 
 /** Bytes of the first chunk that is read ahead, and of the largest. */
 const FIRST_CHUNK = 16 * 1024;
 const LARGEST_CHUNK = 256 * 1024;
 
+const NO_HANDLES: readonly Handle[] = [];
+
 /** A cursor over a table. */
 export class TableCursor extends Cursor {
   private table: Table;
-  private readonly entry = new BlockEntry();
+  private workspace: Workspace | undefined;
+  private readonly block: Block;
+  private readonly entry: BlockEntry;
   private base = 0;
   private blockCount = 0;
   private ordinal = -1;
-  private readonly block = new Block();
   /** Whether `block` is that of `ordinal`. */
   private hasBlock = false;
-  private buffer = EMPTY;
+  private buffer: Uint8Array;
   private readonly isLookup: boolean;
   private at = 0;
   private shared = 0;
-  private chunk = EMPTY;
-  private handles: Handle[] = [];
+  private chunk: Uint8Array;
+  private handles: readonly Handle[] = NO_HANDLES;
   private firstHandle = 0;
   private chunkLength: number;
 
@@ -52,7 +56,14 @@ export class TableCursor extends Cursor {
     super();
     this.table = table;
     this.newest = table.meta.newest;
-    this.key = new Uint8Array(256);
+    this.isUnique = table.meta.olderVersions === 0;
+    const workspace = takeWorkspace();
+    this.workspace = workspace;
+    this.block = workspace.block;
+    this.entry = workspace.entry;
+    this.key = workspace.key;
+    this.buffer = workspace.buffer;
+    this.chunk = workspace.chunk;
     this.isLookup = !sequential;
     this.chunkLength = sequential ? LARGEST_CHUNK : FIRST_CHUNK;
     if (!lazy) this.use(table);
@@ -64,7 +75,7 @@ export class TableCursor extends Cursor {
     this.base = table.baseSequence;
     this.blockCount = table.blockCount;
     this.ordinal = -1;
-    this.handles = [];
+    this.handles = NO_HANDLES;
     this.leave();
   }
 
@@ -117,8 +128,17 @@ export class TableCursor extends Cursor {
   override close(): void {
     super.close();
     this.hasBlock = false;
+    const { workspace } = this;
+    if (workspace === undefined) return;
+    this.workspace = undefined;
+    workspace.key = this.key;
+    workspace.buffer = this.buffer;
+    workspace.chunk = this.chunk;
+    this.key = EMPTY;
+    this.value = EMPTY;
     this.buffer = EMPTY;
     this.chunk = EMPTY;
+    giveWorkspace(workspace);
   }
 
   private nextBlock(): void {
