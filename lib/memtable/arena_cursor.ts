@@ -79,8 +79,7 @@ export class ArenaCursor extends Cursor {
     const { list, node } = this;
     const version = list.firstSeen(this.findNewest(), node, sequence);
     if (version === node) return;
-    this.hasNewer = false;
-    this.newer.length = 0;
+    this.forgetNewer();
     this.stand(version);
   }
 
@@ -99,9 +98,14 @@ export class ArenaCursor extends Cursor {
 
   private jump(node: number): void {
     this.beforeKey = -1;
+    this.forgetNewer();
+    this.stand(node);
+  }
+
+  private forgetNewer(): void {
+    if (!this.hasNewer) return;
     this.hasNewer = false;
     this.newer.length = 0;
-    this.stand(node);
   }
 
   private stand(node: number): void {
@@ -110,13 +114,15 @@ export class ArenaCursor extends Cursor {
       this.valid = false;
       return;
     }
-    const list = this.list;
+    const { list } = this;
+    const keyStart = list.keyStart(node);
+    const keyEnd = keyStart + list.keyLength(node);
     this.valid = true;
-    this.keyStart = list.keyStart(node);
-    this.keyEnd = this.keyStart + list.keyLength(node);
+    this.keyStart = keyStart;
+    this.keyEnd = keyEnd;
     this.sequence = list.sequenceOf(node);
     this.kind = list.kindOf(node);
-    this.valueStart = this.keyEnd;
-    this.valueEnd = this.keyEnd + list.valueLength(node);
+    this.valueStart = keyEnd;
+    this.valueEnd = keyEnd + list.valueLength(node);
   }
 }

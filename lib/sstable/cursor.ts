@@ -22,6 +22,9 @@ import { giveWorkspace, takeWorkspace, type Workspace } from "./workspace.ts";
 const FIRST_CHUNK = 16 * 1024;
 const LARGEST_CHUNK = 256 * 1024;
 
+/** Up to here the bytes of a key are copied one by one. */
+const LOOP_BYTES_MAX = 32;
+
 const NO_HANDLES: readonly Handle[] = [];
 
 /** A cursor over a table. */
@@ -233,15 +236,25 @@ export class TableCursor extends Cursor {
       throw this.table.badEntry(this.ordinal);
     }
     this.at = at;
-    const keyEnd = this.shared + entry.restLength;
+    const { shared } = this;
+    const { restStart, restLength } = entry;
+    const keyEnd = shared + restLength;
     if (keyEnd > this.key.length) this.growKey(keyEnd);
-    copyInto(
-      this.key,
-      this.shared,
-      block.bytes,
-      entry.restStart,
-      entry.restStart + entry.restLength,
-    );
+    if (restLength > LOOP_BYTES_MAX) {
+      copyInto(
+        this.key,
+        shared,
+        block.bytes,
+        restStart,
+        restStart + restLength,
+      );
+    } else {
+      const { key } = this;
+      const { bytes } = block;
+      for (let i = 0; i < restLength; i++) {
+        key[shared + i] = bytes[restStart + i];
+      }
+    }
     this.valid = true;
     this.keyEnd = keyEnd;
     this.sequence = this.base + entry.sequence;
