@@ -230,27 +230,19 @@ export class TableCursor extends Cursor {
   }
 
   private stand(at: number): void {
-    const block = this.block;
-    const entry = this.entry;
+    const { block, entry, shared } = this;
     if (!this.hasBlock || !entry.read(block, at)) {
       throw this.table.badEntry(this.ordinal);
     }
     this.at = at;
-    const { shared } = this;
-    const { restStart, restLength } = entry;
+    const { bytes } = block;
+    const { restStart, restLength, tag } = entry;
     const keyEnd = shared + restLength;
     if (keyEnd > this.key.length) this.growKey(keyEnd);
+    const { key } = this;
     if (restLength > LOOP_BYTES_MAX) {
-      copyInto(
-        this.key,
-        shared,
-        block.bytes,
-        restStart,
-        restStart + restLength,
-      );
+      copyInto(key, shared, bytes, restStart, restStart + restLength);
     } else {
-      const { key } = this;
-      const { bytes } = block;
       for (let i = 0; i < restLength; i++) {
         key[shared + i] = bytes[restStart + i];
       }
@@ -258,7 +250,7 @@ export class TableCursor extends Cursor {
     this.valid = true;
     this.keyEnd = keyEnd;
     this.sequence = this.base + entry.sequence;
-    this.kind = (entry.tag & 1) as EntryKind;
+    this.kind = (tag & 1) as EntryKind;
     this.valueStart = entry.valueStart;
     this.valueEnd = entry.valueEnd;
   }
