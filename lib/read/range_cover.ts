@@ -29,7 +29,9 @@ export class RangeCover {
 
   /** The fragments of all sources, for a reader at `sequence`. */
   constructor(lists: (readonly Fragment[])[], sequence: number) {
-    this.lists = lists.filter((list) => list.length > 0);
+    this.lists = lists.length === 0
+      ? lists
+      : lists.filter((list) => list.length > 0);
     this.counts = this.lists.length === 0
       ? NO_COUNTS
       : new Int32Array(this.lists.length).fill(-1);

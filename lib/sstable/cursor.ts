@@ -6,8 +6,8 @@
  * cache alone: a long scan must not push out what lookups need. A cursor that
  * will walk over the whole table does so from the start.
  *
- * Invariant: a cursor stands on bytes of its own. What the cache has is copied
- * out.
+ * Invariant: a cursor stands on bytes of its own, in a workspace that it gives
+ * back when it is closed. What the cache has is copied out.
  *
  * @module
  */
@@ -158,7 +158,7 @@ export class TableCursor extends Cursor {
   private jump(ordinal: number): void {
     if (ordinal < 0 || ordinal >= this.blockCount) return this.leave();
     if (ordinal === this.ordinal && this.hasBlock) return;
-    this.hasBlock = false; // Should it throw.
+    this.leaveBlock();
     if (this.isLookup) {
       this.buffer = this.table.copyBlock(
         ordinal,
@@ -173,13 +173,22 @@ export class TableCursor extends Cursor {
   /** Goes to the block next to the one before, or to none. */
   private step(ordinal: number, forwards: boolean): void {
     if (ordinal < 0 || ordinal >= this.blockCount) return this.leave();
-    this.hasBlock = false;
+    this.leaveBlock();
     const cached = this.isLookup
       ? this.table.copyCached(ordinal, this.buffer, this.block, false)
       : undefined;
     if (cached === undefined) this.ahead(ordinal, forwards);
     else this.buffer = cached;
     this.enter(ordinal);
+  }
+
+  /** Before another block is looked for: should that throw, there is none. */
+  private leaveBlock(): void {
+    this.hasBlock = false;
+    // The workspace may be another cursor's by now.
+    if (this.workspace === undefined) {
+      throw new Error("a cursor was moved after it was closed");
+    }
   }
 
   private leave(): void {
