@@ -73,7 +73,7 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
     const core = this.#core;
     if (this.#left > 0 && core.next()) {
       this.#left--;
-      // What the walk is made for: see Scan.
+      // The type says what the walk was made for.
       return { done: false, value: core.take() as T };
     }
     core.close();
