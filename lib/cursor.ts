@@ -45,6 +45,8 @@ export abstract class Cursor {
   valueEnd = 0;
   /** No entry under this cursor has a higher sequence. */
   newest = MAX_SEQUENCE;
+  /** Whether it is known that no two entries under this cursor have the same key. */
+  isUnique = false;
 
   /** Moves to the first entry. */
   abstract seekToFirst(): void;
@@ -58,6 +60,28 @@ export abstract class Cursor {
   abstract next(): void;
   /** Moves to the previous entry; the cursor must be valid. */
   abstract previous(): void;
+  /**
+   * Goes on past versions of the key that are newer than `sequence`: one step
+   * at least, and never past an older one or past the first entry of the next
+   * key. 0 asks for the next key. A cursor that may have many versions of a
+   * key does so without a look at each; the others take the one step.
+   */
+  passVersions(_sequence: number): void {
+    this.next();
+  }
+  /**
+   * The cursor stands on a version that a reader at `sequence` sees, and is
+   * walked backwards: goes on to the newest such version of the key, or stays
+   * if it can do so only step by step.
+   */
+  riseTo(_sequence: number): void {}
+  /**
+   * Goes back towards the last entry of the key before: one step at least,
+   * and, where a key may have many versions, without a look at each.
+   */
+  previousKey(): void {
+    this.previous();
+  }
   /** Lets go of what the cursor holds. It is not used afterwards. */
   close(): void {
     this.valid = false;

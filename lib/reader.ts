@@ -23,6 +23,11 @@ function isPlain(text: string, codec: unknown): boolean {
   return codec === undefined || text.isWellFormed();
 }
 
+function encodePrefix(prefix: unknown): Uint8Array {
+  const bytes = checkKey(bytesOf(prefix, undefined, "prefix"));
+  return copyBytes(bytes, 0, bytes.length);
+}
+
 /** Reads of one database. */
 export class Reader<K, V> {
   /** What is read. */
@@ -42,6 +47,7 @@ export class Reader<K, V> {
   /** Whether a codec of the program's own is called for keys or values: it may call the database, or use one buffer for all that it encodes. */
   readonly hasForeignCodec: boolean;
   private readonly host: ScanHost;
+  private readonly encodeBound: (bound: unknown) => Uint8Array;
 
   /** Reads of `source`. */
   constructor(
@@ -55,8 +61,12 @@ export class Reader<K, V> {
     const isOurs = (codec: unknown) =>
       codec === undefined || codec === utf8Codec;
     this.hasForeignCodec = !isOurs(keys) || !isOurs(values);
+    this.encodeBound = (bound) => {
+      if (bound === null) throw invalid("a bound is null; leave it out");
+      return this.keyCopy(bound, "a bound");
+    };
     this.host = {
-      checkOpen: () => this.checkOpen(),
+      checkOpen: () => source.checkOpen(),
       pause: () => source.runtime.pause(),
       now: () => source.runtime.monotonicClock(),
     };
@@ -133,25 +143,14 @@ export class Reader<K, V> {
 
   /** The bounds of a range, as copies. */
   bounds(range: LooseRange): Bounds {
-    return resolveBounds(
-      range,
-      (bound) => {
-        if (bound === null) throw invalid("a bound is null; leave it out");
-        return this.keyCopy(bound, "a bound");
-      },
-      (prefix) => {
-        const bytes = checkKey(bytesOf(prefix, undefined, "prefix"));
-        return copyBytes(bytes, 0, bytes.length);
-      },
-    );
+    return resolveBounds(range, this.encodeBound, encodePrefix);
   }
 
   /** A scan of the moment of `pin`, or of now. */
   scan(options: ScanOptions<never> | undefined, pin?: Pin): Scan<K, V> {
-    const { reverse = false, limit = Infinity, ...range } = checkScanOptions(
-      options,
-    );
-    const rows = this.source.rows(this.bounds(range), reverse, pin);
+    const checked = checkScanOptions(options);
+    const { reverse = false, limit = Infinity } = checked;
+    const rows = this.source.rows(this.bounds(checked), reverse, pin);
     this.openScans++;
     return new Scan(this.host, {
       rows,
@@ -170,9 +169,10 @@ const RANGE_NAMES = ["gt", "gte", "lt", "lte", "prefix"];
 const SCAN_NAMES = [...RANGE_NAMES, "reverse", "limit"];
 
 function checkNames(options: object, names: readonly string[]): void {
-  const unknown = Object.keys(options).find((name) => !names.includes(name));
-  if (unknown === undefined) return;
-  throw invalid(`${unknown} is no bound or option; ${names} are accepted`);
+  for (const name of Object.keys(options)) {
+    if (names.includes(name)) continue;
+    throw invalid(`${name} is no bound or option; ${names} are accepted`);
+  }
 }
 
 /** Throws unless a range has only names that are known: one misspelt would mean every key. */

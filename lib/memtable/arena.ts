@@ -44,6 +44,7 @@
  * @module
  */
 import type { EntryKind, Found } from "../cursor.ts";
+import { compareRanges } from "../encoding/bytes.ts";
 
 /** The tallest node. With branching 2 it serves millions of entries well. */
 export const MAX_HEIGHT = 18;
@@ -73,6 +74,8 @@ export const KEY_LENGTH_MASK = 0x1ffff;
 export const KIND_SHIFT = 24;
 /** What the high word of a sequence counts. */
 export const HIGH_UNIT = 0x1_0000_0000;
+/** After so many versions of one key, a search for what is behind them pays. */
+const VERSIONS_WALKED = 8;
 const SIGN = 0x8000_0000;
 /** The hint of keys before all that have the prefix. */
 export const LEAST_HINT: number = SIGN | 0;
@@ -111,6 +114,8 @@ export abstract class ArenaNodes {
   readonly words: Int32Array;
   /** The arena as bytes. */
   readonly bytes: Uint8Array;
+  /** The node before the one that {@linkcode ArenaNodes.findVersion} found; 0 if none. */
+  beforeVersion = 0;
 
   /** The nodes in `arena`. */
   constructor(arena: SharedArrayBuffer) {
@@ -136,9 +141,6 @@ export abstract class ArenaNodes {
   /** The last node; 0 if there is none. */
   abstract last(): number;
 
-  /** The node before the one that the last search found; 0 if none. */
-  abstract get beforeLast(): number;
-
   /** The first node; 0 if there is none. */
   first(): number {
     return this.words[HEAD - 1];
@@ -149,12 +151,83 @@ export abstract class ArenaNodes {
     return this.words[node - 1];
   }
 
-  /** The newest version of a node's key. The node before it is then known to {@linkcode ArenaNodes.beforeLast}. */
-  newestOf(node: number): number {
-    const start = this.keyStart(node);
-    const length = this.keyLength(node);
-    return this.seek(this.bytes.subarray(start, start + length), length);
+  /**
+   * The first node with a key after that of `node`, or with the same key and a
+   * sequence at or below `sequence`; 0 if none. The node before it is left in
+   * {@linkcode ArenaNodes.beforeVersion}.
+   */
+  findVersion(node: number, sequence: number): number {
+    const { words } = this;
+    let before = HEAD;
+    let passed = 0;
+    for (let level = this.levels(); level > 0; level--) {
+      let next = words[before - level];
+      while (next !== 0 && next !== passed) {
+        this.step(next);
+        const order = this.compareNodes(next, node);
+        if (
+          order > 0 || order === 0 && this.sequenceOf(next) <= sequence
+        ) break;
+        before = next;
+        next = words[before - level];
+      }
+      passed = next;
+    }
+    this.beforeVersion = before === HEAD ? 0 : before;
+    return passed;
   }
+
+  /**
+   * From `version` on, a version of the key of `node`, the first node that is
+   * of another key or at or below `sequence`; 0 if none. A few are looked at,
+   * the rest is passed by a search.
+   */
+  firstSeen(version: number, node: number, sequence: number): number {
+    for (let steps = 0; steps < VERSIONS_WALKED; steps++) {
+      if (
+        version === 0 || this.sequenceOf(version) <= sequence ||
+        !this.isSameKey(version, node)
+      ) return version;
+      version = this.after(version);
+    }
+    return this.findVersion(node, sequence);
+  }
+
+  /** Negative, zero or positive as a node's key sorts before, with or after that of another. */
+  protected compareNodes(a: number, b: number): number {
+    const { words } = this;
+    return words[a] - words[b] || words[a + 1] - words[b + 1] ||
+      this.compareKeys(a, b);
+  }
+
+  /** The same, whatever the hints are. */
+  protected compareKeys(a: number, b: number): number {
+    const { bytes } = this;
+    const start = this.keyStart(a);
+    const other = this.keyStart(b);
+    const end = start + this.keyLength(a);
+    return compareRanges(
+      bytes,
+      start,
+      end,
+      bytes,
+      other,
+      other + this.keyLength(b),
+    );
+  }
+
+  /** Whether two nodes are versions of one key. */
+  isSameKey(a: number, b: number): boolean {
+    return this.compareKeys(a, b) === 0;
+  }
+
+  /** How many levels have nodes. */
+  protected levels(): number {
+    return this.words[HEIGHT];
+  }
+
+  /** Called for each node that a link led to, before it is looked at. */
+  protected step(_node: number): void {}
 
   /** Point entries. */
   get entries(): number {

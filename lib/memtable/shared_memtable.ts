@@ -72,7 +72,7 @@ class SharedNodes extends ArenaNodes {
   }
 
   /** Throws if a link leads nowhere, and now and then if the arena was used anew. */
-  private step(node: number): void {
+  protected override step(node: number): void {
     if (!(node > HEAD && node <= this.limit)) leftArena();
     if (++this.steps < STEPS_PER_LOOK) return;
     this.steps = 0;
@@ -91,17 +91,12 @@ class SharedNodes extends ArenaNodes {
     sequence: number,
     found: Found,
   ): void {
-    let node = this.seek(key, keyLength);
+    const node = this.seek(key, keyLength);
     if (this.order !== 0) return;
-    while (node !== 0) {
-      const own = this.sequenceOf(node);
-      if (own <= sequence) {
-        this.offer(node, own, found);
-        return;
-      }
-      node = this.after(node);
-      if (node === 0 || this.compareKey(node, key, keyLength) !== 0) return;
-    }
+    const seen = this.firstSeen(node, node, sequence);
+    if (seen === 0 || !this.isSameKey(seen, node)) return;
+    const own = this.sequenceOf(seen);
+    if (own <= sequence) this.offer(seen, own, found);
   }
 
   private offer(node: number, sequence: number, found: Found): void {
@@ -160,7 +155,7 @@ class SharedNodes extends ArenaNodes {
     const { words } = this;
     let node = HEAD;
     let passed = 0;
-    for (let level = this.height(); level > 0; level--) {
+    for (let level = this.levels(); level > 0; level--) {
       let next = words[node - level];
       while (next !== 0 && next !== passed) {
         this.step(next);
@@ -200,7 +195,7 @@ class SharedNodes extends ArenaNodes {
     let node = HEAD;
     let passed = 0;
     this.order = 1;
-    for (let level = this.height(); level > 0; level--) {
+    for (let level = this.levels(); level > 0; level--) {
       let next = words[node - level];
       while (next !== 0 && next !== passed) {
         this.step(next);
@@ -218,20 +213,25 @@ class SharedNodes extends ArenaNodes {
     return passed;
   }
 
-  private height(): number {
+  protected override levels(): number {
     const height = this.words[HEIGHT];
     return height > 0 && height <= MAX_HEIGHT ? height : 1;
   }
 
+  /** Hints may be of two prefixes. */
+  protected override compareNodes(a: number, b: number): number {
+    return this.compareKeys(a, b);
+  }
+
   override seekBefore(key: Uint8Array, keyLength: number): number {
     this.seek(key, keyLength);
-    return this.beforeLast;
+    return this.previous === HEAD ? 0 : this.previous;
   }
 
   override last(): number {
     const { words } = this;
     let node = HEAD;
-    for (let level = this.height(); level > 0; level--) {
+    for (let level = this.levels(); level > 0; level--) {
       for (let next = words[node - level]; next !== 0;) {
         this.step(next);
         node = next;
@@ -239,10 +239,6 @@ class SharedNodes extends ArenaNodes {
       }
     }
     return node === HEAD ? 0 : node;
-  }
-
-  override get beforeLast(): number {
-    return this.previous === HEAD ? 0 : this.previous;
   }
 
   private compareKey(node: number, key: Uint8Array, keyLength: number): number {

@@ -144,22 +144,22 @@ export class SkipList extends ArenaNodes {
   ): void {
     this.target(key, keyLength);
     let node = this.lowerBound(key, keyLength);
-    const words = this.words;
-    while (node !== 0 && this.compareTo(node, key, keyLength) === 0) {
-      const own = this.sequenceOf(node);
-      if (own <= sequence) {
-        const start = this.valueStart(node);
-        found.offer(
-          own,
-          ((words[node + 2] >>> KIND_SHIFT) & 1) as EntryKind,
-          this.bytes,
-          start,
-          start + words[node + 3],
-        );
-        return;
-      }
-      node = words[node - 1];
+    if (node === 0 || this.compareTo(node, key, keyLength) !== 0) return;
+    let own = this.sequenceOf(node);
+    if (own > sequence) {
+      node = this.firstSeen(node, node, sequence);
+      if (node === 0 || this.compareTo(node, key, keyLength) !== 0) return;
+      own = this.sequenceOf(node);
     }
+    const start = this.valueStart(node);
+    const words = this.words;
+    found.offer(
+      own,
+      ((words[node + 2] >>> KIND_SHIFT) & 1) as EntryKind,
+      this.bytes,
+      start,
+      start + words[node + 3],
+    );
   }
 
   /** The first node at or after the key; 0 if none. */
@@ -188,7 +188,7 @@ export class SkipList extends ArenaNodes {
   }
 
   /** The node before the one that the last search found; 0 if none. */
-  override get beforeLast(): number {
+  private get beforeLast(): number {
     return this.before[0] === HEAD ? 0 : this.before[0];
   }
 

@@ -22,6 +22,11 @@ export class MergingCursor {
   private readonly reverse: boolean;
   private readonly heap: Cursor[] = [];
 
+  /** Whether only the source in front has anything left. */
+  get isAlone(): boolean {
+    return this.heap.length === 1;
+  }
+
   /** A merge of `sources`, which it closes in the end. Stands nowhere until it is moved. */
   constructor(sources: readonly Cursor[], reverse: boolean) {
     this.sources = sources;
@@ -67,6 +72,22 @@ export class MergingCursor {
     if (top === undefined) return;
     if (this.reverse) top.seekBefore(key, key.length);
     else top.seek(key, key.length);
+    this.topMoved(top);
+  }
+
+  /** Moves only the source in front: see {@linkcode Cursor.passVersions}. */
+  passVersions(sequence: number): void {
+    const top = this.top;
+    if (top === undefined) return;
+    top.passVersions(sequence);
+    this.topMoved(top);
+  }
+
+  /** In reverse, moves only the source in front: see {@linkcode Cursor.previousKey}. */
+  previousKey(): void {
+    const top = this.top;
+    if (top === undefined) return;
+    top.previousKey();
     this.topMoved(top);
   }
 

@@ -69,24 +69,26 @@ class FragmentPlace {
   }
 }
 
+const NO_PLACES: readonly FragmentPlace[] = [];
+
 /** The range tombstones that a scan must respect. */
 export class RangeCover {
   private readonly places: readonly FragmentPlace[];
   private readonly sequence: number;
+  /** Whether there is nothing to respect. */
+  readonly isEmpty: boolean;
   /** The fragment of the last answer that was not 0. */
   covering: Fragment | undefined;
 
   /** The fragments of all sources, for a reader at `sequence`. */
   constructor(sources: readonly FragmentChunks[], sequence: number) {
     // Only a source without any fragment has an empty chunk.
-    this.places = sources.filter((chunks) => (chunks[0]?.length ?? 0) > 0)
-      .map((chunks) => new FragmentPlace(chunks));
+    this.places = sources.length === 0
+      ? NO_PLACES
+      : sources.filter((chunks) => (chunks[0]?.length ?? 0) > 0)
+        .map((chunks) => new FragmentPlace(chunks));
+    this.isEmpty = this.places.length === 0;
     this.sequence = sequence;
-  }
-
-  /** Whether there is nothing to respect. */
-  get isEmpty(): boolean {
-    return this.places.length === 0;
   }
 
   /** The newest visible delete that covers `key[start, end)`; 0 if none. */

@@ -46,7 +46,6 @@ const TURN_MILLISECONDS = 4;
  */
 export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
   readonly #core: ScanCore<unknown, unknown>;
-  readonly #take: () => T;
   #left: number;
 
   /**
@@ -54,9 +53,8 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
    *
    * @internal
    */
-  constructor(core: ScanCore<unknown, unknown>, take: () => T) {
+  constructor(core: ScanCore<unknown, unknown>) {
     this.#core = core;
-    this.#take = take;
     this.#left = core.limit;
   }
 
@@ -72,16 +70,13 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
    * `IO` when a table cannot be read.
    */
   next(): IteratorResult<T> {
-    if (this.#left > 0 && this.#core.next()) {
+    const core = this.#core;
+    if (this.#left > 0 && core.next()) {
       this.#left--;
-      try {
-        return { done: false, value: this.#take() };
-      } catch (error) {
-        this.#core.close(); // A loop does not call return() after this.
-        throw error;
-      }
+      // The type says what the walk was made for.
+      return { done: false, value: core.take() as T };
     }
-    this.#core.close();
+    core.close();
     this.#left = 0;
     return { done: true, value: undefined };
   }
@@ -131,17 +126,20 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
 /** What the three kinds of walks share. */
 export class ScanCore<K, V> {
   readonly host: ScanHost;
-  readonly source: ScanSource<K, V>;
-  isUsed = false;
+  readonly limit: number;
+  private readonly source: ScanSource<K, V>;
+  private readonly rows: Rows;
+  private readonly isDecoded: boolean;
+  private parts: RowParts = "entries";
+  private isUsed = false;
   private isClosed = false;
 
   constructor(host: ScanHost, source: ScanSource<K, V>) {
     this.host = host;
+    this.limit = source.limit;
     this.source = source;
-  }
-
-  get limit(): number {
-    return this.source.limit;
+    this.rows = source.rows;
+    this.isDecoded = source.keys !== undefined || source.values !== undefined;
   }
 
   /** Moves to the next row; returns whether there is one. */
@@ -151,7 +149,7 @@ export class ScanCore<K, V> {
       throw new VarveError("CLOSED", "the scan was closed");
     }
     try {
-      return this.source.rows.next();
+      return this.rows.next();
     } catch (error) {
       this.close();
       throw error;
@@ -165,7 +163,28 @@ export class ScanCore<K, V> {
       throw new VarveError("CLOSED", "a scan is used once; make another");
     }
     this.isUsed = true;
-    this.source.rows.want(parts);
+    this.parts = parts;
+    this.rows.want(parts);
+  }
+
+  /** What the walk hands out of the row at hand. */
+  take(): unknown {
+    if (this.isDecoded) return this.decode();
+    const { rows, parts } = this;
+    if (parts === "entries") return [rows.key, rows.value];
+    return parts === "keys" ? rows.key : rows.value;
+  }
+
+  private decode(): unknown {
+    const { parts, rows, source: { keys, values } } = this;
+    try {
+      if (parts === "keys") return decoded(keys, rows.key);
+      if (parts === "values") return decoded(values, rows.value);
+      return [decoded(keys, rows.key), decoded(values, rows.value)];
+    } catch (error) {
+      this.close(); // A loop does not call return() after this.
+      throw error;
+    }
   }
 
   close(): void {
@@ -211,31 +230,23 @@ export class Scan<K = Uint8Array, V = Uint8Array>
 
   /** Walks over keys and values. */
   [Symbol.iterator](): ScanIterator<[K, V]> {
-    this.#core.use("entries");
-    const { rows } = this.#core.source;
-    const key = decoder(this.#core.source.keys, () => rows.key);
-    const value = decoder(this.#core.source.values, () => rows.value);
-    return this.#walk(() => [key(), value()]);
+    return this.#walk("entries");
   }
 
   /** Walks over keys only: values are not copied. */
   keys(): ScanIterator<K> {
-    this.#core.use("keys");
-    const { rows, keys } = this.#core.source;
-    return this.#walk(decoder(keys, () => rows.key));
+    return this.#walk("keys");
   }
 
   /** Walks over values only: keys are not copied. */
   values(): ScanIterator<V> {
-    this.#core.use("values");
-    const { rows, values } = this.#core.source;
-    return this.#walk(decoder(values, () => rows.value));
+    return this.#walk("values");
   }
 
-  #walk<T>(take: () => T): ScanIterator<T> {
+  #walk<T>(parts: RowParts): ScanIterator<T> {
+    this.#core.use(parts);
     return new ScanIterator(
       this.#core as unknown as ScanCore<unknown, unknown>,
-      take,
     );
   }
 
@@ -255,11 +266,10 @@ export class Scan<K = Uint8Array, V = Uint8Array>
   }
 }
 
-/** What makes a result of bytes. Without a codec the type says that they are the result. */
-function decoder<T>(
+/** What is made of a half of a row: without a codec, the bytes themselves. */
+function decoded<T>(
   codec: Codec<T> | undefined,
-  bytes: () => Uint8Array | undefined,
-): () => T {
-  if (codec === undefined) return bytes as () => T;
-  return () => codec.decode(bytes() as Uint8Array);
+  bytes: Uint8Array | undefined,
+): T | Uint8Array | undefined {
+  return codec === undefined ? bytes : codec.decode(bytes as Uint8Array);
 }

@@ -105,8 +105,18 @@ function addTables(
   }
   for (const level of rest) {
     const tables = tablesBetween(level, start, end);
-    const filled = tables.filter(({ meta }) => meta.entries > 0);
-    if (filled.length > 0) cursors.push(new LevelCursor(filled, false));
-    fragments.push([runFragments(tables)]);
+    let filled = 0;
+    let ranges = 0;
+    for (const { meta } of tables) {
+      if (meta.entries > 0) filled++;
+      ranges += meta.rangeTombstones;
+    }
+    if (filled > 0) {
+      const run = filled === tables.length
+        ? tables
+        : tables.filter(({ meta }) => meta.entries > 0);
+      cursors.push(new LevelCursor(run, false));
+    }
+    if (ranges > 0) fragments.push([runFragments(tables)]);
   }
 }

@@ -75,6 +75,8 @@ export class VisibleRows implements Rows {
   private wantKeys = true;
   private wantValues = true;
   private started = false;
+  /** The one source that is left, if all that it still has are keys of one entry each that the reader sees. */
+  private plain: Cursor | undefined;
   private lastKey = new Uint8Array(64);
   private lastKeyLength = -1;
   private hidden = 0;
@@ -104,6 +106,7 @@ export class VisibleRows implements Rows {
 
   /** Moves to the next row; returns whether there is one. */
   next(): boolean {
+    if (this.plain !== undefined) return this.nextPlain(this.plain);
     if (!this.started) {
       this.started = true;
       this.start();
@@ -152,10 +155,12 @@ export class VisibleRows implements Rows {
         end !== undefined &&
         compareRanges(key, keyStart, keyEnd, end, 0, end.length) >= 0
       ) return false;
-      if (
-        top.sequence > this.sequence || this.isLastKey(key, keyStart, keyEnd)
-      ) {
-        merge.advance();
+      if (this.isLastKey(key, keyStart, keyEnd)) {
+        merge.passVersions(0);
+        continue;
+      }
+      if (top.sequence > this.sequence) {
+        merge.passVersions(this.sequence);
         continue;
       }
       this.rememberKey(key, keyStart, keyEnd);
@@ -165,9 +170,49 @@ export class VisibleRows implements Rows {
         continue;
       }
       this.hidden = 0;
+      if (this.isPlain(top)) {
+        this.plain = top;
+        return this.nextPlain(top);
+      }
       const isPut = top.kind === PUT;
       if (isPut) this.take(top);
       merge.advance();
+      if (isPut) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Whether the entries from `top` on need no look but at their kind: no other
+   * source has any left, no range tombstone counts, each is visible, and the
+   * first of its key. A walk that may pause remembers its keys.
+   */
+  private isPlain(top: Cursor): boolean {
+    return top.isUnique && top.newest <= this.sequence && this.merge.isAlone &&
+      this.cover.isEmpty && this.budget === 0;
+  }
+
+  /** Moves to the next row of {@linkcode plain}, which stands on the next entry. */
+  private nextPlain(plain: Cursor): boolean {
+    const { reverse } = this;
+    const bound = reverse ? this.bounds.start : this.bounds.end;
+    while (plain.valid) {
+      if (bound !== undefined) {
+        const { key, keyStart, keyEnd } = plain;
+        const order = compareRanges(
+          key,
+          keyStart,
+          keyEnd,
+          bound,
+          0,
+          bound.length,
+        );
+        if (reverse ? order < 0 : order >= 0) return false;
+      }
+      const isPut = plain.kind === PUT;
+      if (isPut) this.take(plain);
+      if (reverse) plain.previous();
+      else plain.next();
       if (isPut) return true;
     }
     return false;
@@ -184,8 +229,8 @@ export class VisibleRows implements Rows {
         start !== undefined &&
         compareRanges(key, keyStart, keyEnd, start, 0, start.length) < 0
       ) return false;
-      if (top.sequence > this.sequence) {
-        merge.advance();
+      if (top.sequence > this.sequence) { // So are the other versions.
+        merge.previousKey();
         continue;
       }
       const covered = this.covered(key, keyStart, keyEnd);
@@ -194,23 +239,32 @@ export class VisibleRows implements Rows {
         continue;
       }
       this.hidden = 0;
+      if (this.isPlain(top)) {
+        this.plain = top;
+        return this.nextPlain(top);
+      }
       this.rememberKey(key, keyStart, keyEnd);
       if (this.takeNewestOfKey(covered)) return true;
     }
     return false;
   }
 
-  /** Walks over the versions of the remembered key; returns whether its newest visible one is a row. */
+  /** Passes the versions of the remembered key, source by source; returns whether its newest visible one is a row. */
   private takeNewestOfKey(covered: number): boolean {
     const merge = this.merge;
+    let newest = covered;
     let isRow = false;
     for (let top = merge.top; top !== undefined; top = merge.top) {
       if (!this.isLastKey(top.key, top.keyStart, top.keyEnd)) break;
-      if (top.sequence <= this.sequence && top.sequence > covered) {
-        isRow = top.kind === PUT;
-        if (isRow) this.take(top);
+      if (top.sequence <= this.sequence) {
+        top.riseTo(this.sequence);
+        if (top.sequence > newest) {
+          newest = top.sequence;
+          isRow = top.kind === PUT;
+          if (isRow) this.take(top);
+        }
       }
-      merge.advance();
+      merge.previousKey();
     }
     return isRow;
   }
@@ -229,7 +283,8 @@ export class VisibleRows implements Rows {
     if (
       !olderSource || fragment === undefined || ++this.hidden < HIDDEN_RUN
     ) {
-      this.merge.advance();
+      if (this.reverse) this.merge.previousKey();
+      else this.merge.advance();
       return;
     }
     this.hidden = 0;

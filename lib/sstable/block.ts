@@ -245,7 +245,7 @@ export class BlockEntry {
 
   /** Takes entry `index` of `block` apart; returns false if it leaves the block. */
   read(block: Block, index: number): boolean {
-    const bytes = block.bytes;
+    const { bytes } = block;
     let at = block.entry(index);
     let rest = bytes[at++];
     if (rest >= 0x80) {

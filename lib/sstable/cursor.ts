@@ -6,37 +6,44 @@
  * cache alone: a long scan must not push out what lookups need. A cursor that
  * will walk over the whole table does so from the start.
  *
- * Invariant: a cursor stands on bytes of its own. What the cache has is copied
- * out.
+ * Invariant: a cursor stands on bytes of its own, in a workspace that it gives
+ * back when it is closed. What the cache has is copied out.
  *
  * @module
  */
 import { Cursor, type EntryKind } from "../cursor.ts";
 import { copyInto, EMPTY } from "../encoding/bytes.ts";
-import { Block, BlockEntry } from "./block.ts";
+import type { Block, BlockEntry } from "./block.ts";
 import { type Handle, SECTION_TRAILER_LENGTH } from "./format.ts";
 import type { Table } from "./table.ts";
+import { giveWorkspace, takeWorkspace, type Workspace } from "./workspace.ts";
 
 /** Bytes of the first chunk that is read ahead, and of the largest. */
 const FIRST_CHUNK = 16 * 1024;
 const LARGEST_CHUNK = 256 * 1024;
 
+/** Up to here the bytes of a key are copied one by one. */
+const LOOP_BYTES_MAX = 32;
+
+const NO_HANDLES: readonly Handle[] = [];
+
 /** A cursor over a table. */
 export class TableCursor extends Cursor {
   private table: Table;
-  private readonly entry = new BlockEntry();
+  private workspace: Workspace | undefined;
+  private readonly block: Block;
+  private readonly entry: BlockEntry;
   private base = 0;
   private blockCount = 0;
   private ordinal = -1;
-  private readonly block = new Block();
   /** Whether `block` is that of `ordinal`. */
   private hasBlock = false;
-  private buffer = EMPTY;
+  private buffer: Uint8Array;
   private readonly isLookup: boolean;
   private at = 0;
   private shared = 0;
-  private chunk = EMPTY;
-  private handles: Handle[] = [];
+  private chunk: Uint8Array;
+  private handles: readonly Handle[] = NO_HANDLES;
   private firstHandle = 0;
   private chunkLength: number;
 
@@ -52,7 +59,14 @@ export class TableCursor extends Cursor {
     super();
     this.table = table;
     this.newest = table.meta.newest;
-    this.key = new Uint8Array(256);
+    this.isUnique = table.meta.olderVersions === 0;
+    const workspace = takeWorkspace();
+    this.workspace = workspace;
+    this.block = workspace.block;
+    this.entry = workspace.entry;
+    this.key = workspace.key;
+    this.buffer = workspace.buffer;
+    this.chunk = workspace.chunk;
     this.isLookup = !sequential;
     this.chunkLength = sequential ? LARGEST_CHUNK : FIRST_CHUNK;
     if (!lazy) this.use(table);
@@ -64,7 +78,7 @@ export class TableCursor extends Cursor {
     this.base = table.baseSequence;
     this.blockCount = table.blockCount;
     this.ordinal = -1;
-    this.handles = [];
+    this.handles = NO_HANDLES;
     this.leave();
   }
 
@@ -117,8 +131,17 @@ export class TableCursor extends Cursor {
   override close(): void {
     super.close();
     this.hasBlock = false;
+    const { workspace } = this;
+    if (workspace === undefined) return;
+    this.workspace = undefined;
+    workspace.key = this.key;
+    workspace.buffer = this.buffer;
+    workspace.chunk = this.chunk;
+    this.key = EMPTY;
+    this.value = EMPTY;
     this.buffer = EMPTY;
     this.chunk = EMPTY;
+    giveWorkspace(workspace);
   }
 
   private nextBlock(): void {
@@ -135,7 +158,7 @@ export class TableCursor extends Cursor {
   private jump(ordinal: number): void {
     if (ordinal < 0 || ordinal >= this.blockCount) return this.leave();
     if (ordinal === this.ordinal && this.hasBlock) return;
-    this.hasBlock = false; // Should it throw.
+    this.leaveBlock();
     if (this.isLookup) {
       this.buffer = this.table.copyBlock(
         ordinal,
@@ -150,13 +173,22 @@ export class TableCursor extends Cursor {
   /** Goes to the block next to the one before, or to none. */
   private step(ordinal: number, forwards: boolean): void {
     if (ordinal < 0 || ordinal >= this.blockCount) return this.leave();
-    this.hasBlock = false;
+    this.leaveBlock();
     const cached = this.isLookup
       ? this.table.copyCached(ordinal, this.buffer, this.block, false)
       : undefined;
     if (cached === undefined) this.ahead(ordinal, forwards);
     else this.buffer = cached;
     this.enter(ordinal);
+  }
+
+  /** Before another block is looked for: should that throw, there is none. */
+  private leaveBlock(): void {
+    this.hasBlock = false;
+    // The workspace may be another cursor's by now.
+    if (this.workspace === undefined) {
+      throw new Error("a cursor was moved after it was closed");
+    }
   }
 
   private leave(): void {
@@ -207,25 +239,27 @@ export class TableCursor extends Cursor {
   }
 
   private stand(at: number): void {
-    const block = this.block;
-    const entry = this.entry;
+    const { block, entry, shared } = this;
     if (!this.hasBlock || !entry.read(block, at)) {
       throw this.table.badEntry(this.ordinal);
     }
     this.at = at;
-    const keyEnd = this.shared + entry.restLength;
+    const { bytes } = block;
+    const { restStart, restLength, tag } = entry;
+    const keyEnd = shared + restLength;
     if (keyEnd > this.key.length) this.growKey(keyEnd);
-    copyInto(
-      this.key,
-      this.shared,
-      block.bytes,
-      entry.restStart,
-      entry.restStart + entry.restLength,
-    );
+    const { key } = this;
+    if (restLength > LOOP_BYTES_MAX) {
+      copyInto(key, shared, bytes, restStart, restStart + restLength);
+    } else {
+      for (let i = 0; i < restLength; i++) {
+        key[shared + i] = bytes[restStart + i];
+      }
+    }
     this.valid = true;
     this.keyEnd = keyEnd;
     this.sequence = this.base + entry.sequence;
-    this.kind = (entry.tag & 1) as EntryKind;
+    this.kind = (tag & 1) as EntryKind;
     this.valueStart = entry.valueStart;
     this.valueEnd = entry.valueEnd;
   }

@@ -31,6 +31,7 @@ export class LevelCursor extends TableCursor {
     this.tables = tables;
     for (const { meta } of tables) {
       this.newest = Math.max(this.newest, meta.newest);
+      if (meta.olderVersions > 0) this.isUnique = false;
     }
   }
 

@@ -203,6 +203,8 @@ export class ListCursor extends Cursor {
     super();
     this.#entries = sorted(entries);
     this.newest = Math.max(0, ...entries.map((entry) => entry.sequence));
+    this.isUnique =
+      new Set(entries.map((entry) => entry.key)).size === entries.length;
   }
 
   override seekToFirst(): void {
