@@ -88,6 +88,8 @@ export class Found {
   start = 0;
   /** Where the value ends. */
   end = 0;
+  /** The memory of `value` as words, where its owner has it so: copies are cheaper then. */
+  words: Int32Array | undefined;
   private lender: Lender | undefined;
   private segment = 0;
   private generation = 0;
@@ -98,6 +100,7 @@ export class Found {
     this.sequence = 0;
     this.kind = TOMBSTONE;
     this.value = EMPTY;
+    this.words = undefined;
     this.lender = undefined;
     this.isLost = false;
   }
@@ -116,8 +119,14 @@ export class Found {
     return false;
   }
 
-  /** Says that what was offered last was read from a lender's memory. */
-  lend(lender: Lender, segment: number, generation: number): void {
+  /** Says that what was offered last was read from a lender's memory, which `words` are too. */
+  lend(
+    lender: Lender,
+    segment: number,
+    generation: number,
+    words: Int32Array,
+  ): void {
+    this.words = words;
     this.lender = lender;
     this.segment = segment;
     this.generation = generation;
@@ -130,6 +139,7 @@ export class Found {
     value: Uint8Array,
     start: number,
     end: number,
+    words?: Int32Array,
   ): void {
     if (sequence <= this.sequence) return;
     this.sequence = sequence;
@@ -137,6 +147,7 @@ export class Found {
     this.value = value;
     this.start = start;
     this.end = end;
+    this.words = words;
     this.lender = undefined;
   }
 

@@ -108,7 +108,14 @@ class SharedNodes extends ArenaNodes {
     const start = this.valueStart(node);
     const end = start + this.valueLength(node);
     if (end < start || end > this.bytes.length) leftArena();
-    found.offer(sequence, this.kindOf(node), this.bytes, start, end);
+    found.offer(
+      sequence,
+      this.kindOf(node),
+      this.bytes,
+      start,
+      end,
+      this.words,
+    );
   }
 
   override seek(key: Uint8Array, keyLength: number): number {
