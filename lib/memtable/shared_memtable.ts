@@ -367,6 +367,7 @@ export class SharedMemtable extends ReadableMemtable<SharedNodes> {
     const sequence = high * HIGH_UNIT + low;
     if (sequence <= this.lastRange) leftArena(); // Or a circle would not end.
     if (sequence <= newest) {
+      this.rangesChanged();
       this.ranges.add(
         new Uint8Array(bytes.subarray(start, middle)),
         new Uint8Array(bytes.subarray(middle, end)),
