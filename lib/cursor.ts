@@ -112,6 +112,8 @@ export class Found {
   start = 0;
   /** Where the value ends. */
   end = 0;
+  /** The memory of `value` as words, where its owner has it so: copies are cheaper then. */
+  words: Int32Array | undefined;
   /**
    * Whether values are copied before anything else is read. Set to look a key
    * up again: what a lookup reads behind the value that it found may push that
@@ -128,6 +130,7 @@ export class Found {
     this.sequence = 0;
     this.kind = TOMBSTONE;
     this.value = EMPTY;
+    this.words = undefined;
     this.lender = undefined;
     this.isLost = false;
   }
@@ -146,8 +149,14 @@ export class Found {
     return false;
   }
 
-  /** Says that what was offered last was read from a lender's memory. */
-  lend(lender: Lender, segment: number, generation: number): void {
+  /** Says that what was offered last was read from a lender's memory, which `words` are too. */
+  lend(
+    lender: Lender,
+    segment: number,
+    generation: number,
+    words: Int32Array,
+  ): void {
+    this.words = words;
     this.lender = lender;
     this.segment = segment;
     this.generation = generation;
@@ -159,6 +168,7 @@ export class Found {
     const copy = copyBytes(this.value, this.start, this.end);
     if (!this.holds()) return;
     this.value = copy;
+    this.words = undefined;
     this.start = 0;
     this.end = copy.length;
     this.lender = undefined;
@@ -171,6 +181,7 @@ export class Found {
     value: Uint8Array,
     start: number,
     end: number,
+    words?: Int32Array,
   ): void {
     if (sequence <= this.sequence) return;
     this.sequence = sequence;
@@ -178,6 +189,7 @@ export class Found {
     this.value = value;
     this.start = start;
     this.end = end;
+    this.words = words;
     this.lender = undefined;
   }
 

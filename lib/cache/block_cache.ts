@@ -93,6 +93,8 @@ export class BlockCache implements Lender {
 
   /** After {@linkcode BlockCache.find}: where the block is. */
   source: Uint8Array = EMPTY;
+  /** The same memory as words. */
+  words: Int32Array = new Int32Array(0);
   /** Where it starts. */
   start = 0;
   /** How long it is. */
@@ -105,7 +107,7 @@ export class BlockCache implements Lender {
 
   private readonly views: CacheMemory | undefined;
   private readonly writer: ShardWriter | undefined;
-  private readonly words: Int32Array;
+  private readonly control: Int32Array;
   private readonly octets: Uint8Array;
   private readonly shardBytes: readonly Uint8Array[];
   private readonly shardRecords: readonly Int32Array[];
@@ -132,7 +134,7 @@ export class BlockCache implements Lender {
     this.memory = memory;
     const views = memory && new CacheMemory(memory);
     this.views = views;
-    this.words = views?.words ?? new Int32Array(0);
+    this.control = views?.words ?? new Int32Array(0);
     this.octets = views?.octets ?? EMPTY;
     this.shardBytes = views?.bytes ?? [];
     this.shardRecords = views?.records ?? [];
@@ -140,7 +142,7 @@ export class BlockCache implements Lender {
       (typeof capacity === "number" ? capacity : 0);
     this.holder = views === undefined
       ? 0
-      : Atomics.add(this.words, HOLDERS, 1) + 1;
+      : Atomics.add(this.control, HOLDERS, 1) + 1;
     if (views === undefined) return;
     this.writer = new ShardWriter(views, this.holder);
     this.shardMask = views.shards - 1;
@@ -197,14 +199,14 @@ export class BlockCache implements Lender {
     const shard = (entry - this.buckets) >>> (this.bucketBits + LINE_BITS);
     const own = segmentOf(place);
     const segment = shard * this.segments + own;
-    const now = this.words[this.generations + segment];
+    const now = this.control[this.generations + segment];
     // mutant generation-of-seen-blocks: memory that was used again holds another block
     if (((now ^ generation) >>> 4) !== 0) return false;
     const start = own * this.segmentBytes + offsetOf(place);
-    if (!isRecordOf(this.shardRecords[shard], start >>> 2, table, ordinal)) {
-      return false;
-    }
+    const records = this.shardRecords[shard];
+    if (!isRecordOf(records, start >>> 2, table, ordinal)) return false;
     this.source = this.shardBytes[shard];
+    this.words = records;
     this.start = start + RECORD_HEADER_BYTES;
     this.length = seen[at + 1];
     this.segment = segment;
@@ -216,7 +218,7 @@ export class BlockCache implements Lender {
   /** Looks for a block in its bucket. */
   private look(table: TableBlocks, ordinal: number): boolean {
     if (this.views === undefined) return false;
-    const words = this.words;
+    const words = this.control;
     const hash = hashBlock(table.seed, ordinal);
     const tag = tagOf(hash, ordinal);
     const shard = this.shardOf(hash);
@@ -251,7 +253,7 @@ export class BlockCache implements Lender {
     table: TableBlocks,
     ordinal: number,
   ): boolean {
-    const words = this.words;
+    const words = this.control;
     const own = segmentOf(place);
     const segment = shard * this.segments + own;
     const generation = Atomics.load(words, this.generations + segment);
@@ -273,6 +275,7 @@ export class BlockCache implements Lender {
       offset + length > this.segmentBytes
     ) return false;
     this.source = this.shardBytes[shard];
+    this.words = records;
     this.start = start + RECORD_HEADER_BYTES;
     this.length = length;
     this.segment = segment;
@@ -286,7 +289,7 @@ export class BlockCache implements Lender {
     // On x64 an earlier read is never done later. Elsewhere it is not done
     // after a store that follows it, nor a load before a store that it follows.
     if (READS_MAY_BE_LATE) Atomics.store(fence, 0, 0);
-    const now = Atomics.load(this.words, this.generations + segment);
+    const now = Atomics.load(this.control, this.generations + segment);
     return ((now ^ generation) >>> 4) === 0; // A segment may have been closed.
   }
 
@@ -334,13 +337,13 @@ export class BlockCache implements Lender {
 
   /** Bytes of the blocks held, with what each costs beside its own. */
   get bytes(): number {
-    const { views, words } = this;
+    const { views, control } = this;
     if (views === undefined) return 0;
     let bytes = 0;
     for (let segment = 0; segment < views.shards * this.segments; segment++) {
-      const generation = Atomics.load(words, views.generations + segment);
+      const generation = Atomics.load(control, views.generations + segment);
       if (stateOf(generation) >= READABLE) {
-        bytes += words[views.fills + segment];
+        bytes += control[views.fills + segment];
       }
     }
     return bytes;

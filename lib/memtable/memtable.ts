@@ -210,6 +210,7 @@ export class Memtable extends ReadableMemtable<SkipList> {
     snapshots?: readonly number[],
   ): void {
     this.nodes.addRange(sequence, start, end);
+    this.rangesChanged();
     this.ranges.add(
       copyBytes(start, 0, start.length),
       copyBytes(end, 0, end.length),

@@ -7,11 +7,15 @@
 import type { Cursor, Found } from "../cursor.ts";
 import type { ArenaNodes } from "./arena.ts";
 import { ArenaCursor } from "./arena_cursor.ts";
+import { FragmentSearch } from "./fragment_search.ts";
 import {
   type Fragment,
   type FragmentChunks,
   RangeTombstones,
 } from "./range_tombstones.ts";
+
+/** After one lookup for so many fragments that did not change meanwhile, more are made ready for. */
+const LOOKUPS_SHARE = 16;
 
 /** What a memtable is to those who read it. */
 export abstract class ReadableMemtable<Nodes extends ArenaNodes = ArenaNodes> {
@@ -19,6 +23,10 @@ export abstract class ReadableMemtable<Nodes extends ArenaNodes = ArenaNodes> {
   protected readonly nodes: Nodes;
   /** The range tombstones, as far as they count. */
   protected readonly ranges: RangeTombstones = new RangeTombstones();
+
+  /** Lookups in the range tombstones as they are, once there were some. */
+  private search: FragmentSearch | undefined;
+  private searches = 0;
 
   /** A memtable with these entries, and no range tombstones yet. */
   constructor(nodes: Nodes) {
@@ -50,9 +58,29 @@ export abstract class ReadableMemtable<Nodes extends ArenaNodes = ArenaNodes> {
     found: Found,
   ): void {
     if (this.ranges.size > 0) {
-      found.offerTombstone(this.ranges.covering(key, 0, keyLength, sequence));
+      found.offerTombstone(this.covering(key, keyLength, sequence));
     }
     this.nodes.get(key, keyLength, sequence, found);
+  }
+
+  /** The newest range delete that covers a key; 0 if none. */
+  private covering(
+    key: Uint8Array,
+    keyLength: number,
+    sequence: number,
+  ): number {
+    const { search, ranges } = this;
+    if (search !== undefined) return search.covering(key, keyLength, sequence);
+    if (++this.searches * LOOKUPS_SHARE >= ranges.size) {
+      this.search = new FragmentSearch(ranges.list());
+    }
+    return ranges.covering(key, 0, keyLength, sequence);
+  }
+
+  /** Notes that the range tombstones have changed. */
+  protected rangesChanged(): void {
+    this.search = undefined;
+    this.searches = 0;
   }
 
   /** The range tombstones as of now, in one list. Costs their number after each change. */

@@ -103,7 +103,14 @@ class SharedNodes extends ArenaNodes {
     const start = this.valueStart(node);
     const end = start + this.valueLength(node);
     if (end < start || end > this.bytes.length) leftArena();
-    found.offer(sequence, this.kindOf(node), this.bytes, start, end);
+    found.offer(
+      sequence,
+      this.kindOf(node),
+      this.bytes,
+      start,
+      end,
+      this.words,
+    );
   }
 
   override seek(key: Uint8Array, keyLength: number): number {
@@ -356,6 +363,7 @@ export class SharedMemtable extends ReadableMemtable<SharedNodes> {
     const sequence = high * HIGH_UNIT + low;
     if (sequence <= this.lastRange) leftArena(); // Or a circle would not end.
     if (sequence <= newest) {
+      this.rangesChanged();
       this.ranges.add(
         new Uint8Array(bytes.subarray(start, middle)),
         new Uint8Array(bytes.subarray(middle, end)),

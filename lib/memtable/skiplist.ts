@@ -41,6 +41,13 @@ import {
 /** Hints are set anew when the list has this many entries, and each time it has 16 times as many. */
 const FIRST_REHINT = 16;
 
+/** From so many entries on lookups remember where they ended. */
+const REMEMBERED_FROM = 256;
+/** Bits of the number of places that they remember at most: 256 KiB of them. */
+const PLACE_BITS_MAX = 16;
+/** Nodes that a lookup goes on from a place that is not the right one any more. */
+const STEPS_FROM_PLACE = 3;
+
 /** The skip list. Not to be filled past the arena's size: see {@linkcode SkipList.room}. */
 export class SkipList extends ArenaNodes {
   private readonly before = new Int32Array(MAX_HEIGHT);
@@ -55,6 +62,11 @@ export class SkipList extends ArenaNodes {
   private rehintAt = FIRST_REHINT;
   /** The length of the arena: on V8, asking it costs a call out of the compiled code. */
   private readonly size: number;
+  /** By the hash of the hint looked for: the node behind which a lookup ended; 0 for none. */
+  private places: Int32Array = new Int32Array(0);
+  private placeShift = 0;
+  /** With so many entries there are to be more places. */
+  private placesUntil = REMEMBERED_FROM;
 
   /** An empty list in `arena`, whatever was in it. */
   constructor(arena: SharedArrayBuffer) {
@@ -142,8 +154,10 @@ export class SkipList extends ArenaNodes {
     sequence: number,
     found: Found,
   ): void {
+    const words = this.words;
+    if (words[ENTRIES] === 0) return;
     this.target(key, keyLength);
-    let node = this.lowerBound(key, keyLength);
+    let node = this.find(key, keyLength);
     if (node === 0 || this.compareTo(node, key, keyLength) !== 0) return;
     let own = this.sequenceOf(node);
     if (own > sequence) {
@@ -152,14 +166,54 @@ export class SkipList extends ArenaNodes {
       own = this.sequenceOf(node);
     }
     const start = this.valueStart(node);
-    const words = this.words;
     found.offer(
       own,
       ((words[node + 2] >>> KIND_SHIFT) & 1) as EntryKind,
       this.bytes,
       start,
       start + words[node + 3],
+      words,
     );
+  }
+
+  /**
+   * The first node at or after the target, for lookups. It is mostly behind
+   * the node that it was behind last time: nodes stay where they are, so
+   * whatever two neighbours the target lies between, they are the right ones.
+   */
+  private find(key: Uint8Array, keyLength: number): number {
+    const words = this.words;
+    if (words[ENTRIES] >= this.placesUntil) this.makePlaces();
+    const places = this.places;
+    if (places.length === 0) return this.lowerBound(key, keyLength);
+    const mixed = this.targetLow ^ Math.imul(this.targetHigh, 0x85ebca6b);
+    const slot = Math.imul(mixed, 0x9e3779b1) >>> this.placeShift;
+    const place = places[slot];
+    if (place !== 0 && this.compareTo(place, key, keyLength) < 0) {
+      let before = place;
+      for (let i = 0; i <= STEPS_FROM_PLACE; i++) {
+        const next = words[before - 1];
+        if (next === 0 || this.compareTo(next, key, keyLength) >= 0) {
+          if (i > 0) places[slot] = before;
+          return next;
+        }
+        before = next;
+      }
+    }
+    const node = this.lowerBound(key, keyLength);
+    places[slot] = this.beforeLast;
+    return node;
+  }
+
+  /** Makes as many places as there are entries, or more. */
+  private makePlaces(): void {
+    const bits = Math.min(
+      PLACE_BITS_MAX,
+      32 - Math.clz32(this.words[ENTRIES]),
+    );
+    this.places = new Int32Array(2 ** bits);
+    this.placeShift = 32 - bits;
+    this.placesUntil = bits === PLACE_BITS_MAX ? Infinity : 2 ** bits;
   }
 
   /** The first node at or after the key; 0 if none. */

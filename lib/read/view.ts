@@ -92,7 +92,7 @@ export function findValue(
     lookUp(view, key, keyLength, sequence, found);
     const value = found.sequence === 0 || found.kind !== PUT
       ? undefined
-      : results.copy(found.value, found.start, found.end);
+      : results.copy(found.value, found.start, found.end, found.words);
     // mutant value-is-whole: another thread may have put a block in its place
     if (found.holds()) return value;
   }

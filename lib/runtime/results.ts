@@ -31,6 +31,7 @@ export class Results {
   readonly #isSlab: boolean;
   readonly #loopBytesMax: number;
   #slab: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #slabWords: Int32Array<ArrayBuffer> = new Int32Array(0);
   #used: number = 0;
 
   /**
@@ -47,14 +48,18 @@ export class Results {
    * A copy of `source` from `start` to before `end`.
    *
    * @param source A plain `Uint8Array` (a `Buffer` slices without copying).
+   * @param words The memory of `source` as words, if there are such: the
+   * first word at its first byte, the last one at or after `end`.
    */
   copy(
     source: Uint8Array,
     start: number,
     end: number,
+    words?: Int32Array,
   ): Uint8Array<ArrayBuffer> {
     const length = end - start;
     if (this.#isSlab && length <= CARVED_BYTES_MAX && length > 0) {
+      if (words !== undefined) return this.#copyWords(words, start, end);
       const offset = this.#reserve(length);
       const slab = this.#slab;
       copyInto(slab, offset, source, start, end, this.#loopBytesMax);
@@ -67,6 +72,24 @@ export class Results {
     }
     // Always in a buffer of its own, and never in a shared one.
     return source.slice(start, end) as Uint8Array<ArrayBuffer>;
+  }
+
+  /**
+   * A copy by whole words, each of which no other result has a part in: the
+   * result lies in its first word as it does in the source's.
+   */
+  #copyWords(
+    words: Int32Array,
+    start: number,
+    end: number,
+  ): Uint8Array<ArrayBuffer> {
+    const first = start >>> 2;
+    const count = ((end + 3) >>> 2) - first;
+    const padding = -this.#used & 3;
+    const to = (this.#reserve(padding + count * 4) + 3) >>> 2;
+    const slab = this.#slabWords;
+    for (let i = 0; i < count; i++) slab[to + i] = words[first + i];
+    return new Uint8Array(slab.buffer, to * 4 + (start & 3), end - start);
   }
 
   /** A copy of a piece of `a` followed by a piece of `b`. */
@@ -98,6 +121,7 @@ export class Results {
   #reserve(length: number): number {
     if (this.#used + length > this.#slab.length) {
       this.#slab = new Uint8Array(SLAB_BYTES);
+      this.#slabWords = new Int32Array(this.#slab.buffer);
       markAsUntransferable(this.#slab.buffer);
       this.#used = 0;
     }

@@ -520,7 +520,7 @@ export class Table implements PartOwner {
         ? this.look(base, key, keyLength, sequence, found, fingerprint)
         : DAMAGED;
       if (outcome === FOUND) {
-        found.lend(cache, segment, generation);
+        found.lend(cache, segment, generation, cache.words);
         return FOUND; // Whoever uses it asks whether it holds.
       }
       // mutant block-is-still-there: another thread may have put a block in its place

@@ -10,8 +10,8 @@
  */
 import { type Block, headOf } from "./block.ts";
 
-/** After one search for so many blocks the integers are made: a table that is hardly read does without. */
-const SEARCHES_SHARE = 4;
+/** After one search for so many blocks the integers are made: a table that is hardly read does without. To make one costs a small part of a search without them. */
+const SEARCHES_SHARE = 32;
 
 /** The index of one table. */
 export class TableIndex {

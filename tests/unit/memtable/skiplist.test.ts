@@ -406,3 +406,33 @@ test("the heights of nodes keep searches short", () => {
   const perEntry = (list.used - ARENA_OVERHEAD) / count;
   assert(perEntry < 24 + 4 * 2 + 14, `${perEntry} bytes for each entry`);
 });
+
+test(
+  "a lookup finds what was added around the place where one ended before",
+  LONG,
+  () => {
+    const random = new Random(1);
+    const list = newList(4 << 20);
+    const newest = new Map<string, number>();
+    const found = new Found();
+    // Keys of 16 bytes whose hints tell them apart, and some whose hints do not.
+    const keyOf = () =>
+      random.chance(90)
+        ? `${random.below(2000)}`.padStart(16, "0")
+        : `same hint${random.below(200)}`;
+    for (let sequence = 1; sequence <= 20_000; sequence++) {
+      const key = keyOf();
+      // Looked up now and again, before and after others are added beside it.
+      for (const wanted of [keyOf(), key, keyOf()]) {
+        const bytes = toBytes(wanted);
+        found.reset();
+        list.get(bytes, bytes.length, sequence, found);
+        assertEquals(found.sequence, newest.get(wanted) ?? 0, wanted);
+      }
+      if (random.chance(50)) continue;
+      const bytes = toBytes(key);
+      list.add(sequence, PUT, bytes, bytes.length, bytes, 0, 4);
+      newest.set(key, sequence);
+    }
+  },
+);

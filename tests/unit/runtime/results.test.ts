@@ -51,6 +51,34 @@ for (const slab of [true, false]) {
     }
   });
 
+  test(`${name}.copy() copies by words what is there as words`, () => {
+    const results = new Results(slab);
+    const memory = new SharedArrayBuffer(2048);
+    const source = new Uint8Array(memory);
+    const words = new Int32Array(memory);
+    source.set(pattern(2048, 5));
+    const kept: [result: Uint8Array, expected: Uint8Array][] = [];
+    for (let round = 0; round < 3; round++) {
+      for (const length of LENGTHS.filter((length) => length <= 1024)) {
+        for (let start = 0; start < 9; start++) {
+          for (const from of [start, 2048 - length - start]) {
+            const to = from + length;
+            kept.push(
+              [results.copy(source, from, to, words), source.slice(from, to)],
+              [results.copy(source, from, to), source.slice(from, to)],
+            );
+          }
+        }
+      }
+    }
+    source.fill(0);
+    for (const [result, expected] of kept) {
+      assertInstanceOf(result.buffer, ArrayBuffer);
+      assertEquals(result, expected);
+      result.fill(0xee); // Nothing that any other result shows.
+    }
+  });
+
   test(`${name}.copyTwo() joins two pieces`, () => {
     const results = new Results(slab);
     for (const first of LENGTHS) {
