@@ -40,7 +40,7 @@ function rowsOf(
 ): Row[] {
   const rows = new VisibleRows(
     new MergingCursor(cursors, reverse),
-    new RangeCover(layers.map(({ ranges }) => fragmentsOf(ranges)), sequence),
+    new RangeCover(layers.map(({ ranges }) => [fragmentsOf(ranges)]), sequence),
     sequence,
     { start: undefined, end: undefined },
     reverse,
