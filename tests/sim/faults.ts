@@ -19,12 +19,18 @@ export interface Strike {
   readonly forEver: boolean;
 }
 
-/** A failure that happened. */
-export interface Hit {
-  readonly operation: DiskOperation;
-  readonly fault: Fault;
+/** What was going on when a failure happened. */
+export interface Occasion {
   /** Whether the database was being closed. */
   readonly isAtClosing: boolean;
+  /** Whether a timer that comes round did it: of those, a reader thread's look at the disk. */
+  readonly isInTimer: boolean;
+}
+
+/** A failure that happened. */
+export interface Hit extends Occasion {
+  readonly operation: DiskOperation;
+  readonly fault: Fault;
 }
 
 /** The kind of file that an operation is about. */
@@ -128,9 +134,9 @@ export class Faults {
   }
 
   /** What happens to an operation. */
-  strike(operation: DiskOperation, isAtClosing: boolean): Fault | undefined {
+  strike(operation: DiskOperation, occasion: Occasion): Fault | undefined {
     const fault = this.#decide(operation);
-    if (fault !== undefined) this.hits.push({ operation, fault, isAtClosing });
+    if (fault !== undefined) this.hits.push({ operation, fault, ...occasion });
     return fault;
   }
 

@@ -34,6 +34,17 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 `;
 
+/** Calls `use` with a lane of that script, and where it lies. */
+function withLane(
+  use: (script: URL, dir: string) => Promise<void>,
+): Promise<void> {
+  return withTempDir(async (dir) => {
+    const script = join(dir, "lane.mjs");
+    writeFileSync(script, SCRIPT);
+    await use(pathToFileURL(script), dir);
+  });
+}
+
 const task = (seed: number): Task => ({
   mode: "run",
   seed,
@@ -45,16 +56,14 @@ test(
   "outcomes come in the order of the tasks; a process that dies fails its own task alone",
   LONG,
   async () => {
-    await withTempDir(async (dir) => {
-      const script = join(dir, "lane.mjs");
-      writeFileSync(script, SCRIPT);
+    await withLane(async (script) => {
       const tasks = [1, 2, 3, 4, 5].map(task);
       const found: unknown[] = [];
       for await (
         const { task, outcome, isDeath } of performAll(
           tasks,
           2,
-          pathToFileURL(script),
+          script,
         )
       ) {
         const { hash, counts, failure } = outcome;
@@ -81,14 +90,12 @@ test(
 );
 
 test("what nobody waits for any more is ended", LONG, async () => {
-  await withTempDir(async (dir) => {
-    const script = join(dir, "lane.mjs");
-    writeFileSync(script, SCRIPT);
+  await withLane(async (script, dir) => {
     function* endless(): Generator<Task> {
       for (let seed = 2;; seed++) yield task(seed);
     }
     for await (
-      const { task } of performAll(endless(), 2, pathToFileURL(script))
+      const { task } of performAll(endless(), 2, script)
     ) {
       if (task.seed === 7) break;
     }
@@ -112,13 +119,11 @@ test(
   "tasks were left undone when whoever took an outcome was slower than all lanes",
   LONG,
   async () => {
-    await withTempDir(async (dir) => {
-      const script = join(dir, "lane.mjs");
-      writeFileSync(script, SCRIPT);
+    await withLane(async (script) => {
       const seeds: number[] = [];
       const tasks = [2, 4, 5, 6, 7, 8].map(task);
       for await (
-        const { task } of performAll(tasks, 2, pathToFileURL(script))
+        const { task } of performAll(tasks, 2, script)
       ) {
         seeds.push(task.seed);
         await new Promise((resolve) => setTimeout(resolve, 300));
@@ -132,16 +137,14 @@ test(
   "a task that has no end is the failure of its seed: it went on for ever",
   LONG,
   async () => {
-    await withTempDir(async (dir) => {
-      const script = join(dir, "lane.mjs");
-      writeFileSync(script, SCRIPT);
+    await withLane(async (script) => {
       const found: unknown[] = [];
       // Seed 1 waits for seed 2.
       for await (
         const { task: { seed }, outcome: { failure }, isDeath } of performAll(
           [1, 4, 5].map(task),
           2,
-          pathToFileURL(script),
+          script,
           1000,
         )
       ) found.push([seed, isDeath, failure?.message]);

@@ -80,6 +80,8 @@ class Lane {
     let death = "its process died";
     const timer = setTimeout(() => {
       death = `it had no end within ${patienceMs / 1000} seconds`;
+      // An answer that comes yet would leave its end to the next task.
+      this.#listener = (line) => line === undefined && resolve(line);
       this.end();
     }, patienceMs);
     const line = await promise;
@@ -138,11 +140,12 @@ export async function* performAll(
   let isAtEnd = false;
   try {
     for (;;) {
-      while (free.length > 0 && !isAtEnd) {
+      for (const lane of free.splice(0)) {
         const { value: task, done } = queue.next();
-        isAtEnd = done === true;
-        if (done) break;
-        const [lane] = free.splice(0, 1);
+        if (done) {
+          isAtEnd = true;
+          break;
+        }
         const place: { performed?: Performed } = {};
         places.push(place);
         const work = lane.perform(task, patienceMs).then((performed) => {

@@ -66,6 +66,8 @@ export class SimulatedProcess implements Owner {
   wallOffset = 0;
   /** Operations so far. */
   operations = 0;
+  /** Whether a timer that comes round is being called. */
+  isInTimer = false;
   readonly #setup: ProcessSetup;
   readonly #clockDice: SeededDice;
   readonly #timeDice: SeededDice;
@@ -168,7 +170,12 @@ export class SimulatedProcess implements Owner {
     const wait = () => {
       cancel = this.#setup.scheduler.after(milliseconds, this, () => {
         wait();
-        call();
+        this.isInTimer = true;
+        try {
+          call();
+        } finally {
+          this.isInTimer = false;
+        }
       }, true);
     };
     wait();

@@ -23,7 +23,13 @@ import {
 } from "../../mod.ts";
 import { openWith } from "../open.ts";
 import { Disk, type DiskOperation, type Fault } from "./disk.ts";
-import { Faults, fileKindOf, isCommitted, strikeAfter } from "./faults.ts";
+import {
+  Faults,
+  fileKindOf,
+  type Hit,
+  isCommitted,
+  strikeAfter,
+} from "./faults.ts";
 import { type Crash, Ledger, type Window } from "./ledger.ts";
 import { Life } from "./life.ts";
 import type { Change } from "./model.ts";
@@ -303,10 +309,10 @@ export class Run {
     }
     this.#checkNotRetried(operation);
     this.#checkOneSync(operation);
-    const fault = this.faults.strike(
-      operation,
-      this.#life?.isClosing === true,
-    );
+    const fault = this.faults.strike(operation, {
+      isAtClosing: this.#life?.isClosing === true,
+      isInTimer: this.#life?.process.isInTimer === true,
+    });
     if (fault === undefined) return this.plan.sabotage?.(operation);
     this.#noteFault(operation, fault);
     return fault;
@@ -521,9 +527,10 @@ export class Run {
       faults.forgive();
       return;
     }
-    for (const { operation, fault, isAtClosing } of faults.hits) {
+    for (const hit of faults.hits) {
+      const { operation, fault } = hit;
       must(
-        isHarmless(operation, fault) || isAtClosing && isOfJobs(operation),
+        isHarmless(hit) || hit.isAtClosing && isOfJobs(operation),
         () =>
           `nobody was told of ${JSON.stringify(fault)} at ${operation.kind} ` +
           `${operation.path}`,
@@ -754,16 +761,15 @@ export class Run {
  * Failures that may go unnoticed: a file that was to be removed, perhaps after
  * a look whether it is there, is gone after the next opening; what was read is
  * compared with the model; and what a reader thread's timer could not see of
- * the manifest, its next read looks at from the start. (Of an owner such a
- * failure is told: it reads the manifest only to open.)
+ * the manifest, its next read looks at from the start.
  */
-function isHarmless(operation: DiskOperation, fault: Fault): boolean {
+function isHarmless({ operation, fault, isInTimer }: Hit): boolean {
   const { kind } = operation;
   const file = fileKindOf(operation);
   const isRemoval = kind === "remove" || kind === "stat" && file === "table";
-  const isByReader = file === "manifest" &&
+  const isGlance = isInTimer && file === "manifest" &&
     (kind === "read" || kind === "open");
-  return isRemoval || isByReader || fault.kind === "flipOnRead" ||
+  return isRemoval || isGlance || fault.kind === "flipOnRead" ||
     fault.kind === "shortRead";
 }
 
