@@ -30,9 +30,10 @@ const USUAL_BUFFER = 64 * 1024;
 const SYNCS_BEFORE_FILLER = 4;
 /** if it grew by less than this since the last sync: what is large is as fast without. */
 const SMALL_SYNC_BYTES = 32 * 1024;
-/** The most filler at a time, */
+/** The least filler at a time, and the most: as much as the log has grown to, */
+const FILLER_BYTES_MIN = 4 * 1024;
 const FILLER_BYTES_MAX = 128 * 1024;
-/** and the part of a log's usual size, as a power of two. */
+/** and no more than this part of its usual size, as a power of two. */
 const FILLER_SHIFT = 3;
 
 let filler: Uint8Array | undefined;
@@ -231,11 +232,14 @@ export class LogWriter {
   private layOut(): void {
     const isSmall = this.end - this.synced < SMALL_SYNC_BYTES;
     if (++this.syncs < SYNCS_BEFORE_FILLER || !isSmall) return;
+    // mutant filler-behind-groups: filler over a group would be its loss
     const start = Math.max(this.end, this.laidOut);
-    if (this.fillerBytes === 0 || start - this.end > SMALL_SYNC_BYTES) return;
+    const grown = Math.max(FILLER_BYTES_MIN, this.end);
+    const length = Math.min(grown, this.fillerBytes);
+    if (length === 0 || start - this.end > length >>> 2) return;
     try {
-      this.file.writeAt(fillerOf(this.fillerBytes), start);
-      this.laidOut = start + this.fillerBytes;
+      this.file.writeAt(fillerOf(length), start);
+      this.laidOut = start + length;
     } catch {
       // The disk is full, perhaps: groups may yet find room. What was written
       // of the filler is filler.

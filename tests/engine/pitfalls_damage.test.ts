@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import process from "node:process";
 import { test } from "node:test";
 import { MemoryFileSystem } from "../../lib/runtime/memory.ts";
@@ -81,7 +82,7 @@ function spoil(random: Random, bytes: Uint8Array): Uint8Array {
     case 2:
       return bytes.slice(0, at);
     case 3:
-      return Uint8Array.of(...bytes, ...filled(random.below(80) + 1, at));
+      return Buffer.concat([bytes, filled(random.below(80) + 1, at)]);
     case 4:
       return bytes.copyWithin(at, random.below(bytes.length + 1), end);
     default:

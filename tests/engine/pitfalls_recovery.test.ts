@@ -24,6 +24,7 @@ import {
   closeQuietly,
   damage,
   failOn,
+  lengthOfGroups,
   lose,
   namesIn,
   namesOf,
@@ -274,7 +275,9 @@ async function sweep(
   check: (disk: MemoryFileSystem, at: number, size: number) => Promise<void>,
 ): Promise<void> {
   for (const name of namesOf(whole, kind)) {
-    const size = whole.readFile(`${PATH}/${name}`).length;
+    const size = kind === "log"
+      ? lengthOfGroups(whole, name)
+      : whole.readFile(`${PATH}/${name}`).length;
     for (let at = 0; at < size; at += step) {
       const disk = whole.afterProcessDeath();
       damage(disk, name, (bytes) => void (bytes[at] ^= 0x40));
@@ -292,7 +295,7 @@ test(
     const [log] = namesOf(files, "log");
     let lastRecord = 0;
     for (let i = 0; i < 6; i++) {
-      lastRecord = files.readFile(`${PATH}/${log}`).length;
+      lastRecord = lengthOfGroups(files, log);
       await db.put(numbered("k", i), "v");
     }
     const whole = files.afterPowerLoss();
@@ -385,7 +388,7 @@ test(
       const lost = whole.afterProcessDeath();
       lose(lost, name);
       await expectCorruption(lost, `lost ${name}`);
-      const size = whole.readFile(`${PATH}/${name}`).length;
+      const size = lengthOfGroups(whole, name);
       for (let at = 0; at < size; at += 3) {
         const cut = whole.afterProcessDeath();
         damage(cut, name, (bytes) => bytes.slice(0, at));

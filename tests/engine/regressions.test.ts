@@ -574,9 +574,12 @@ test("a log that reads differently when it is written again at opening: what was
   for (const name of files.list("/db")) {
     dead.writeFile(`/db/${name}`, files.readFile(`/db/${name}`));
   }
+  // What was read and checked is what is written: nothing is read twice.
   dead.sound = 1;
-  const misread = await assertRejects(() => openIn(dead), VarveError);
-  assertEquals(misread.code, "CORRUPTION");
+  const shown = await openIn(dead);
+  assert(shown.has("a") && shown.has("b"));
+  await shown.close();
+  assertEquals(dead.sound, 0);
   dead.sound = Infinity;
   await using again = await openIn(dead);
   assert(again.has("a") && again.has("b"));

@@ -32,6 +32,7 @@ import {
   damage,
   failOn,
   kindOfPath,
+  lengthOfGroups,
   namesIn,
   namesOf,
   openIn,
@@ -75,10 +76,10 @@ test(
     withMemoryDb(async (db, files) => {
       await putRows(db, 0, 3);
       const [log] = namesOf(files, "log");
-      const whole = files.readFile(`${PATH}/${log}`).length;
+      const whole = lengthOfGroups(files, log);
       await db.put("last", "torn off");
       const disk = files.afterProcessDeath();
-      const end = disk.readFile(`${PATH}/${log}`).length;
+      const end = lengthOfGroups(disk, log);
       assertGreater(end, whole);
       for (let length = whole; length < end; length++) {
         const torn = disk.afterProcessDeath();

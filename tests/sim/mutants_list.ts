@@ -189,6 +189,7 @@ const ORDERS: Record<string, Change> = {
   "acknowledge-as-asked": ['durability === "sync"', "false"],
   "synced-up-to-the-call": ["this.synced = end", "this.synced = this.end"],
   "mark-is-synced": ["this.synced", "this.end"],
+  "filler-behind-groups": ["Math.max(this.end, this.laidOut)", "this.laidOut"],
   "group-without-gaps": "remove",
   "edit-before-new-log": "remove",
   "logs-of-waiting-memtables-stay": [
@@ -198,7 +199,7 @@ const ORDERS: Record<string, Change> = {
   "flushed-sequence": "remove",
   "replay-what-is-in-no-table": "remove",
   "torn-log-is-written-again": "remove",
-  "sequences-of-logs": ["last?.lastSequence ?? 0", "0"],
+  "sequences-of-logs": ["last?.seal.lastSequence ?? 0", "0"],
   "sequences-of-manifest": ["state.lastSequence", "0"],
   "logs-with-memtables-stay": ["kept === 0 ? logs : unsealed", "numbers"],
   "numbers-of-the-directory": "remove",

@@ -10,6 +10,7 @@ import {
   memoryRuntime,
 } from "../../../lib/runtime/memory.ts";
 import type { FileSystem } from "../../../lib/runtime/runtime.ts";
+import { FILLER } from "../../../lib/wal/format.ts";
 import type { Db, Options } from "../../../mod.ts";
 import { openWith } from "../../open.ts";
 import { type FileKind, kindOf } from "./files.ts";
@@ -131,6 +132,12 @@ export function damage(
   const path = `${PATH}/${name}`;
   const bytes = files.readFile(path);
   files.writeFile(path, change(bytes) ?? bytes);
+}
+
+/** How long the groups of a log are: what lies behind them is filler. */
+export function lengthOfGroups(files: MemoryFileSystem, log: string): number {
+  const bytes = files.readFile(`${PATH}/${log}`);
+  return bytes.findLastIndex((byte) => byte !== FILLER) + 1;
 }
 
 /** Removes a file as if the disk had lost it. */

@@ -13,6 +13,7 @@ import {
   memoryRuntime,
 } from "../../../lib/runtime/memory.ts";
 import { parseFileName } from "../../../lib/version/files.ts";
+import { FILLER } from "../../../lib/wal/format.ts";
 import { Batch, type Db, type Durability, type Options } from "../../../mod.ts";
 import { type TextRange, toByteRange } from "../../engine/support/key_text.ts";
 import { Model } from "../../engine/support/model.ts";
@@ -286,7 +287,11 @@ export async function makeInMemory(recipe: Recipe): Promise<Made> {
   if (recipe.ending === "torn") {
     const log = newestLog(left.keys());
     const bytes = left.get(log) ?? new Uint8Array(0);
-    left.set(log, bytes.slice(0, -TORN_BYTES));
+    const end = bytes.findLastIndex((byte) => byte !== FILLER) + 1;
+    const hasFiller = end < bytes.length;
+    bytes.fill(FILLER, end - TORN_BYTES);
+    // Where a group lay over filler, there is filler again.
+    left.set(log, hasFiller ? bytes : bytes.slice(0, -TORN_BYTES));
   }
   return { files: left, model: session.model };
 }
