@@ -5,8 +5,9 @@
  * Trees", CACM 1990. The branching factor is 2, not 4 as in LevelDB: a search
  * that does not look again at the node where the level above stopped then
  * touches a quarter fewer nodes, and random inserts cost what those touches
- * cost. The layout, and what other threads may rely on, is in arena.ts; they
- * read by way of shared_memtable.ts.
+ * cost. Searches of a large list begin on a low level (search_index.ts). The
+ * layout, and what other threads may rely on, is in arena.ts; they read by way
+ * of shared_memtable.ts.
  *
  * @module
  */
@@ -37,6 +38,7 @@ import {
   RANGE_HEADER,
   USED,
 } from "./arena.ts";
+import { INDEX_LEVEL, SearchIndex } from "./search_index.ts";
 
 /** Hints are set anew when the list has this many entries, and each time it has 16 times as many. */
 const FIRST_REHINT = 16;
@@ -60,6 +62,7 @@ export class SkipList extends ArenaNodes {
   private rest = 8;
   private prefix: Uint8Array = EMPTY;
   private rehintAt = FIRST_REHINT;
+  private readonly index = new SearchIndex();
   /** The length of the arena: on V8, asking it costs a call out of the compiled code. */
   private readonly size: number;
   /** By the hash of the hint looked for: the node behind which a lookup ended; 0 for none. */
@@ -99,8 +102,8 @@ export class SkipList extends ArenaNodes {
   ): void {
     const words = this.words;
     this.target(key, keyLength);
-    const splice = this.findSplice(key, keyLength);
     const height = this.randomHeight();
+    const splice = this.findSplice(key, keyLength, height);
     const valueLength = valueEnd - valueStart;
     const node = words[USED] + height;
     const data = (node + NODE_HEADER) * 4;
@@ -293,6 +296,7 @@ export class SkipList extends ArenaNodes {
     );
     if (shared === this.prefix.length) return;
     this.prefix = copyBytes(bytes, first, first + shared);
+    this.index.clear();
     words[PREFIX_START] = first;
     words[PREFIX_LENGTH] = shared;
     for (let node = this.first(); node !== 0; node = words[node - 1]) {
@@ -303,24 +307,39 @@ export class SkipList extends ArenaNodes {
     }
   }
 
-  /** Finds the nodes behind which the target goes, trying the end of the list first: sequential inserts then cost no search. */
-  private findSplice(key: Uint8Array, keyLength: number): Int32Array {
+  /** Finds the nodes behind which a target of some height goes, trying the end of the list first: sequential inserts then cost no search. */
+  private findSplice(
+    key: Uint8Array,
+    keyLength: number,
+    height: number,
+  ): Int32Array {
     const last = this.tail[0];
     if (last !== HEAD && this.compareTo(last, key, keyLength) < 0) {
       return this.tail;
     }
-    this.lowerBound(key, keyLength);
+    this.lowerBound(key, keyLength, height);
     return this.before;
   }
 
-  /** The first node at or after the target; `before` is left with the nodes that link past it. */
-  private lowerBound(key: Uint8Array, keyLength: number): number {
+  /** The first node at or after the target; `before` is left with the nodes that link past it, of the levels up to `height` at least. */
+  private lowerBound(
+    key: Uint8Array,
+    keyLength: number,
+    height = 1,
+  ): number {
     const words = this.words;
+    const index = this.index;
     const high = this.targetHigh;
     const low = this.targetLow;
     let node = HEAD;
     let passed = 0;
-    for (let level = this.height; level > 0; level--) {
+    let level = this.height;
+    if (words[ENTRIES] >= index.dueAt) index.make(words, words[ENTRIES]);
+    if (height <= INDEX_LEVEL && !index.isEmpty) {
+      node = index.before(high, low);
+      level = INDEX_LEVEL;
+    }
+    for (; level > 0; level--) {
       let next = words[node - level];
       while (next !== 0 && next !== passed) {
         const nextHigh = words[next];
@@ -380,7 +399,7 @@ export class SkipList extends ArenaNodes {
       random >>>= 1;
     }
     if (this.height < height) {
-      while (this.height < height) this.before[this.height++] = HEAD;
+      this.height = height;
       this.words[HEIGHT] = height;
     }
     return height;

@@ -261,6 +261,72 @@ test("many versions of a key are walked over backwards without a search for each
   assertLessOrEqual(searches, 202);
 });
 
+/** A list of so many keys, some of them with two versions, in random order, with its keys. */
+function largeList(
+  count: number,
+  key: (random: Random, i: number) => string,
+): { list: SkipList; keys: string[] } {
+  const random = new Random(count);
+  const list = newList(1 << 24);
+  const keys = new Set<string>();
+  for (let i = 0; i < count; i++) {
+    const name = key(random, i);
+    keys.add(name);
+    add(list, { key: name, sequence: i + 1, kind: PUT, value: filled(0, 0) });
+  }
+  return { list, keys: [...keys].sort() };
+}
+
+/** Checks the order of all nodes, and where every key is found. */
+function checkLargeList(list: SkipList, keys: readonly string[]): void {
+  const keyOf = (node: number) => {
+    const start = list.keyStart(node);
+    return fromBytes(list.bytes.subarray(start, start + list.keyLength(node)));
+  };
+  const seen: string[] = [];
+  for (let node = list.first(); node !== 0; node = list.after(node)) {
+    const key = keyOf(node);
+    if (seen.at(-1) !== key) seen.push(key);
+  }
+  assertEquals(seen, keys);
+  keys.forEach((key, i) => {
+    const bytes = toBytes(key);
+    assertEquals(keyOf(list.seek(bytes, bytes.length)), key);
+    const node = list.seekBefore(bytes, bytes.length);
+    assertEquals(node === 0 ? undefined : keyOf(node), keys[i - 1]);
+  });
+}
+
+test("searches that begin at the index find what searches of all levels do", () => {
+  // Hints decide; hints say nothing; close hints are one rounded number.
+  const shapes: ((random: Random) => string)[] = [
+    (random) => `key/${random.below(1_000_000)}`,
+    (random) => `${"p".repeat(random.below(2) * 20)}${random.below(20_000)}`,
+    (random) => `same${String.fromCharCode(random.below(40_000) & 0xff)}`,
+  ];
+  for (const shape of shapes) {
+    const { list, keys } = largeList(12_000, shape);
+    checkLargeList(list, keys);
+  }
+});
+
+test("the index is made anew when the hints change", () => {
+  const { list, keys } = largeList(
+    6000,
+    (random) => `prefix${random.below(1_000_000)}`,
+  );
+  const late: string[] = [];
+  const random = new Random(2);
+  const addLate = (key: string) => {
+    late.push(key);
+    add(list, { key, sequence: 9000, kind: PUT, value: filled(0, 0) });
+  };
+  for (const key of ["a", "prefi", "z"]) addLate(key);
+  list.rehint();
+  for (let i = 0; i < 50; i++) addLate(`late${random.below(1_000_000)}`);
+  checkLargeList(list, [...keys, ...new Set(late)].sort());
+});
+
 test("an empty list holds nothing, wherever one looks", () => {
   const list = newList();
   const probes = around(["", "a"]);

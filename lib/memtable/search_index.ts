@@ -1,0 +1,84 @@
+/**
+ * Where the searches of a skip list begin: the hints of every eighth node or
+ * so, side by side.
+ *
+ * What a search in a large list costs is memory: of the nodes that it looks
+ * at, those of the lower levels are in no near cache. A binary search in an
+ * array that is, takes the place of most levels; few nodes are left to be
+ * looked at.
+ *
+ * Invariants:
+ * - The index has nodes of {@linkcode INDEX_LEVEL} and above, in their order,
+ *   with the hints that they have in the arena. Nodes that came since are not
+ *   in it: a search that begins before them meets them.
+ * - It belongs to the thread that fills the list. Others never see it.
+ *
+ * @module
+ */
+import { HEAD, HIGH_UNIT } from "./arena.ts";
+
+/** The lowest level that every node of the index has. */
+export const INDEX_LEVEL = 4;
+/** A list with fewer entries is in the caches by itself. */
+const FIRST_ENTRIES = 4096;
+/** The index is made anew when there are so many times as many entries. */
+const GROWTH = 1.5;
+
+/** The index of one list. */
+export class SearchIndex {
+  /** Entries of the list with which the index is due to be made. */
+  dueAt: number = FIRST_ENTRIES;
+  private hints = new Float64Array(0);
+  private nodes = new Int32Array(0);
+  private count = 0;
+
+  /** Whether it has no nodes: it says nothing then. */
+  get isEmpty(): boolean {
+    return this.count === 0;
+  }
+
+  /** Makes the index of the nodes that `words` has now, which are `entries`. */
+  make(words: Int32Array, entries: number): void {
+    this.dueAt = Math.ceil(entries * GROWTH);
+    let count = 0;
+    let node = words[HEAD - INDEX_LEVEL];
+    while (node !== 0) {
+      if (count === this.nodes.length) this.grow();
+      this.nodes[count] = node;
+      this.hints[count++] = words[node] * HIGH_UNIT + words[node + 1];
+      node = words[node - INDEX_LEVEL];
+    }
+    this.count = count;
+  }
+
+  private grow(): void {
+    const length = Math.max(FIRST_ENTRIES, this.nodes.length * 2);
+    const nodes = new Int32Array(length);
+    const hints = new Float64Array(length);
+    nodes.set(this.nodes);
+    hints.set(this.hints);
+    this.nodes = nodes;
+    this.hints = hints;
+  }
+
+  /** The hints have changed: the index is good for nothing until it is made again. */
+  clear(): void {
+    this.count = 0;
+    this.dueAt = Math.min(this.dueAt, FIRST_ENTRIES);
+  }
+
+  /** The last node of the index whose hint is below (high, low); the head if there is none. */
+  before(high: number, low: number): number {
+    // In order as the two words are, save that close ones may be rounded to the same number.
+    const hint = high * HIGH_UNIT + low;
+    const { hints } = this;
+    let from = 0;
+    let to = this.count;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if (hints[middle] < hint) from = middle + 1;
+      else to = middle;
+    }
+    return from === 0 ? HEAD : this.nodes[from - 1];
+  }
+}
