@@ -224,8 +224,8 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
       const reader = this.#reader;
       reader.checkOpen();
       const durability = this.#durabilityOf(options);
-      const first = reader.keyCopy(start, "start");
-      const stop = reader.keyCopy(end, "end");
+      const first = reader.keyBytes(start, "start");
+      const stop = reader.keyBytes(end, "end");
       checkRange(first, stop);
       return this.#tree.writeRange(first, stop, durability);
     } catch (error) {

@@ -92,6 +92,13 @@ export class Reader<K, V> {
     return bytes;
   }
 
+  /** The bytes of a key, good as long as the program does not run: a codec of its own may use one buffer for all that it encodes. */
+  keyBytes(key: unknown, what: string): Uint8Array {
+    return this.hasForeignCodec
+      ? this.keyCopy(key, what)
+      : checkKey(bytesOf(key, this.keys, what));
+  }
+
   /** The bytes of a key, as a copy. */
   keyCopy(key: unknown, what: string): Uint8Array {
     const bytes = checkKey(bytesOf(key, this.keys, what));

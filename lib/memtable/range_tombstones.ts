@@ -239,6 +239,9 @@ function withSequence(
   sequence: number,
   snapshots: readonly number[] | undefined,
 ): number[] {
+  if (snapshots?.length === 0) { // Nobody tells them apart; as below, but quick.
+    return [Math.max(sequence, sequences[sequences.length - 1])];
+  }
   const all = sequences.slice();
   insertSequence(all, sequence);
   if (snapshots === undefined) return all;
