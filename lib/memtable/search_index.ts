@@ -19,8 +19,8 @@ import { HEAD, HIGH_UNIT } from "./arena.ts";
 
 /** The lowest level that every node of the index has. */
 export const INDEX_LEVEL = 4;
-/** A list with fewer entries is in the caches by itself. */
-const FIRST_ENTRIES = 4096;
+/** A list with fewer entries has none. It would not need one before it is out of the caches, but code that is compiled before it meets an index is thrown away then. */
+const FIRST_ENTRIES = 64;
 /** The index is made anew when there are so many times as many entries. */
 const GROWTH = 1.5;
 
