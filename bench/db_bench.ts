@@ -9,8 +9,6 @@
  */
 import process from "node:process";
 import {
-  checkCount,
-  checkKey,
   checkLargeValue,
   checkMissing,
   checkValue,
@@ -27,99 +25,36 @@ import {
   type Bench,
   measure,
   measureEach,
-  type Operation,
   runEach,
   type Scenario,
 } from "./measure.ts";
 import type { OpenSettings, Store } from "./stores/store.ts";
+import {
+  awaitedPutter,
+  checkScan,
+  checkSome,
+  everything,
+  fillAndSettle,
+  inOrder,
+  inRandomOrder,
+  lookUp,
+  ofGeneration,
+  type Order,
+  putter,
+  scanner,
+  type Verify,
+} from "./workloads.ts";
 
 const BATCH_ENTRIES = 1000;
 const SYNC_WRITERS = 64;
 const RANGE_KEYS = 100;
 const SEEK_ENTRIES = 10;
 const SCAN_ENTRIES = 100;
-const CHECKED_READS = 1000;
 const LARGE_VALUES_MAX = 1000;
 /** Few enough that large values are not built anew while they are written. */
 const LARGE_WINDOW = 16;
 
-// ---------------------------------------------------------------- checks
-
-type Verify = (value: Uint8Array | undefined, number: number) => void;
-
-/** Looks a key number up, at once or by a promise, and checks what is found. */
-export function lookUp(
-  store: Store,
-  verify: Verify,
-): (number: number) => void | Promise<void> {
-  if (store.getsAsync) {
-    return async (number) => verify(await store.get(keyOf(number)), number);
-  }
-  return (number) =>
-    verify(store.get(keyOf(number)) as Uint8Array | undefined, number);
-}
-
-/** Checks some of the entries, not timed. */
-export async function checkSome(
-  store: Store,
-  size: number,
-  verify: Verify,
-): Promise<void> {
-  const random = new Random(11);
-  const look = lookUp(store, verify);
-  for (let i = 0; i < Math.min(size, CHECKED_READS); i++) {
-    await look(random.below(size) * 2);
-  }
-}
-
-const ofGeneration = (generation: number): Verify => (value, number) =>
-  checkValue(value, number, generation);
-
-/** Scans, and checks that the keys are those from a number on, with their values. */
-async function checkScan(
-  store: Store,
-  size: number,
-  reverse: boolean,
-): Promise<void> {
-  let seen = 0;
-  await store.scan({ reverse }, (key, value) => {
-    const number = (reverse ? size - 1 - seen : seen) * 2;
-    checkKey(key, number);
-    checkValue(value, number, 1);
-    seen++;
-  });
-  checkCount("entries of a full scan", seen, size);
-}
-
 // ---------------------------------------------------------------- writes
-
-/** The entry written as `i`-th. */
-type Order = (i: number) => number;
-
-const inOrder = (): Order => (i) => i;
-
-function inRandomOrder(size: number): Order {
-  const order = shuffled(size, 7);
-  return (i) => order[i] ?? 0;
-}
-
-const putter =
-  (store: Store, entryAt: Order, generation: number) => (i: number): void => {
-    const number = entryAt(i) * 2;
-    store.put(keyOf(number), valueOf(number, generation));
-  };
-
-const awaitedPutter =
-  (store: Store, entryAt: Order): Operation => (i: number) => {
-    const number = entryAt(i) * 2;
-    return store.putAcknowledged(keyOf(number), valueOf(number, 1));
-  };
-
-/** Fills in random order, and brings the store to rest. */
-export async function fillAndSettle(store: Store, size: number): Promise<void> {
-  await runEach(store, size, putter(store, inRandomOrder(size), 1));
-  await store.settle();
-}
 
 /** What a timed write leaves is checked before and after it settles. */
 async function finishFill(
@@ -237,37 +172,6 @@ export async function prepare(bench: Bench): Promise<void> {
   await store.close();
 }
 
-/** Scans of `length` entries from random places, present keys and missing ones. */
-function scanner(store: Store, size: number, length: number): Operation {
-  const random = new Random(23);
-  let number = 0;
-  let seen = 0;
-  const visit = (key: Uint8Array, value: Uint8Array) => {
-    checkKey(key, number);
-    checkValue(value, number, 1);
-    number += 2;
-    seen++;
-  };
-  const begin = () => {
-    // Not so near the end that a scan is cut short.
-    const from = random.below((size - length) * 2);
-    number = from + (from & 1);
-    seen = 0;
-    return store.scan({ from: keyOf(from), limit: length }, visit);
-  };
-  const end = () => checkCount("entries of a scan", seen, length);
-  if (!store.scansAsync) {
-    return () => {
-      begin();
-      end();
-    };
-  }
-  return async () => {
-    await begin();
-    end();
-  };
-}
-
 /** Where each range that is deleted begins: random, so ranges may overlap. */
 function rangeStarts(size: number): number[] {
   const random = new Random(24);
@@ -318,14 +222,14 @@ class Reads {
   async #scanAll(name: string, reverse: boolean): Promise<void> {
     if (!this.#bench.isWanted(name)) return;
     const { size } = this.#bench;
-    const work = () => checkScan(this.#store, size, reverse);
+    const work = () => checkScan(this.#store, everything(size), reverse);
     await measure(this.#bench, name, "entries/s", size, work);
   }
 
   async #scanSome(name: string, count: number, length: number): Promise<void> {
     if (!this.#bench.isWanted(name)) return;
     const store = this.#store;
-    const operation = scanner(store, this.#bench.size, length);
+    const operation = scanner(store, everything(this.#bench.size), length);
     const loop = { count, isAsync: store.scansAsync };
     await measureEach(this.#bench, store, name, loop, operation);
   }
@@ -391,7 +295,7 @@ function reopenStep(name: string, settings: Partial<OpenSettings> = {}) {
     await lookUp(store, ofGeneration(1))(0);
     const figure = performance.now() - start;
     bench.report({ name, unit: "ms", figure, count: 1 });
-    await checkScan(store, bench.size, false);
+    await checkScan(store, everything(bench.size));
     await store.close();
   };
 }
