@@ -198,11 +198,7 @@ export function checkBytes(
 ): void {
   for (let i = STAMP_BYTES; i < expected.length; i++) {
     if (value[i] !== expected[i]) {
-      wrong(
-        `value of key ${number}, byte ${i}`,
-        generation,
-        value.subarray(0, VALUE_BYTES),
-      );
+      wrong(`value of key ${number}, byte ${i}`, generation, value);
     }
   }
 }
@@ -258,15 +254,16 @@ export function checkCount(what: string, found: number, expected: number) {
   }
 }
 
-/** Fails with what was found in the place of what was right. */
+/** Fails with what was found, or its beginning, in the place of what was right. */
 export function wrong(
   what: string,
   generation: number,
   found: Uint8Array | undefined,
 ): never {
+  const shown = found?.subarray(0, VALUE_BYTES);
   throw new Error(
     `wrong answer: ${what}, generation ${generation}: found ${
-      found === undefined ? "nothing" : found.toHex?.() ?? found.join(" ")
+      shown === undefined ? "nothing" : shown.toHex?.() ?? shown.join(" ")
     }`,
   );
 }

@@ -33,6 +33,7 @@ import {
   awaitedPutter,
   checkScan,
   checkSome,
+  deletedIn,
   everything,
   fillAndSettle,
   inOrder,
@@ -41,6 +42,8 @@ import {
   ofGeneration,
   type Order,
   putter,
+  rangeDeleter,
+  rangeStarts,
   scanner,
   type Verify,
 } from "./workloads.ts";
@@ -48,6 +51,7 @@ import {
 const BATCH_ENTRIES = 1000;
 const SYNC_WRITERS = 64;
 const RANGE_KEYS = 100;
+const RANGES_MAX = 1000;
 const SEEK_ENTRIES = 10;
 const SCAN_ENTRIES = 100;
 const LARGE_VALUES_MAX = 1000;
@@ -172,13 +176,6 @@ export async function prepare(bench: Bench): Promise<void> {
   await store.close();
 }
 
-/** Where each range that is deleted begins: random, so ranges may overlap. */
-function rangeStarts(size: number): number[] {
-  const random = new Random(24);
-  const count = Math.min(1000, Math.floor(size / RANGE_KEYS));
-  return Array.from({ length: count }, () => random.below(size - RANGE_KEYS));
-}
-
 const AFTER_DELETES = "readrandom after deleterange";
 
 /** The measurements of the scenario `reads`, in their order. */
@@ -247,16 +244,17 @@ class Reads {
     if (!bench.isWanted("deleterange") && !bench.isWanted(AFTER_DELETES)) {
       return;
     }
-    const starts = rangeStarts(bench.size);
+    const { size } = bench;
+    const starts = rangeStarts(
+      size,
+      RANGE_KEYS,
+      Math.min(RANGES_MAX, Math.floor(size / RANGE_KEYS)),
+    );
     const loop = { count: starts.length, isAsync: true };
-    await measureEach(bench, this.#store, "deleterange", loop, async (i) => {
-      const first = (starts[i] ?? 0) * 2;
-      const start = keyOf(first).slice(); // the next key takes its buffer
-      await this.#store.deleteRange(start, keyOf(first + 2 * RANGE_KEYS));
-    });
-    const isDeleted = new Uint8Array(bench.size);
-    for (const entry of starts) isDeleted.fill(1, entry, entry + RANGE_KEYS);
-    const numberOf = (random: Random) => random.below(bench.size) * 2;
+    const operation = rangeDeleter(this.#store, starts, RANGE_KEYS);
+    await measureEach(bench, this.#store, "deleterange", loop, operation);
+    const isDeleted = deletedIn(size, starts, RANGE_KEYS);
+    const numberOf = (random: Random) => random.below(size) * 2;
     await this.#gets(AFTER_DELETES, numberOf, (value, number) => {
       if (isDeleted[number / 2] === 1) checkMissing(value, number);
       else checkValue(value, number, 1);
@@ -275,7 +273,8 @@ async function read(bench: Bench): Promise<void> {
 
 // ---------------------------------------------------------------- reopen
 
-async function fillAndDie(bench: Bench): Promise<void> {
+/** Fills, and dies before anything is in a table. */
+export async function fillAndDie(bench: Bench): Promise<void> {
   const store = await bench.open({ keepInLog: true });
   const write = putter(store, inRandomOrder(bench.size), 1);
   await runEach(store, bench.size, write);
@@ -288,7 +287,8 @@ async function fillAndClose(bench: Bench): Promise<void> {
   await store.close();
 }
 
-function reopenStep(name: string, settings: Partial<OpenSettings> = {}) {
+/** Opens what another process left; the time to the first answer. */
+export function reopenStep(name: string, settings: Partial<OpenSettings> = {}) {
   return async (bench: Bench) => {
     const start = performance.now();
     const store = await bench.open(settings);

@@ -87,7 +87,7 @@ export function shapeOf(keyBytes: number, valueBytes: number): Shape {
     checkKey: (key, number) => checkKey(key, number, expectedKey),
     checkValue(value, number, generation) {
       if (!hasStamp(value, valueBytes, number, generation)) {
-        wrong(`value of key ${number}`, generation, value?.subarray(0, 16));
+        wrong(`value of key ${number}`, generation, value);
       }
       if (!isFullCheckDue()) return;
       const expected = write(expectedValue, number, generation);

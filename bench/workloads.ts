@@ -92,6 +92,37 @@ export async function fillAndSettle(store: Store, size: number): Promise<void> {
   await store.settle();
 }
 
+/** Where ranges of so many keys begin that are to be deleted: random, so they may overlap. */
+export function rangeStarts(
+  size: number,
+  keys: number,
+  count: number,
+): number[] {
+  const random = new Random(24);
+  return Array.from({ length: count }, () => random.below(size - keys));
+}
+
+/** Deletes ranges of so many keys; each is to be awaited. */
+export const rangeDeleter =
+  (store: Store, starts: readonly number[], keys: number): Operation =>
+  async (i) => {
+    const { keyOf } = STANDARD;
+    const first = (starts[i] ?? 0) * 2;
+    const start = keyOf(first).slice(); // the next key takes its buffer
+    await store.deleteRange(start, keyOf(first + 2 * keys));
+  };
+
+/** Of each entry, whether it lies in one of these ranges: 1 or 0. */
+export function deletedIn(
+  size: number,
+  starts: readonly number[],
+  keys: number,
+): Uint8Array {
+  const isDeleted = new Uint8Array(size);
+  for (const entry of starts) isDeleted.fill(1, entry, entry + keys);
+  return isDeleted;
+}
+
 // ----------------------------------------------------------------- reads
 
 /** Looks a key number up, at once or by a promise, and checks what is found. */
