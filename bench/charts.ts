@@ -153,10 +153,10 @@ function bars(rows: readonly Row[], title: string): string {
   return document(width, y + 4, title, parts);
 }
 
-const CELL_WIDTH = 170;
+const CELL_WIDTH = 182;
 const CELL_HEIGHT = 120;
 const COLUMNS = 4;
-const PLOT = { left: 46, top: 20, width: 120, height: 74 };
+const PLOT = { left: 58, top: 20, width: 120, height: 74 };
 
 /** A scale from [low, high] to [0, length]: logarithmic, but not from 0 on. */
 function scale(low: number, high: number, length: number) {
@@ -177,7 +177,8 @@ const costOf = (row: Row): number =>
 /** A cost of this unit, in a few letters. */
 function costText(unit: Row["unit"], cost: number): string {
   if (unit === "bytes") return mebibytes(cost);
-  return unit === "ratio" ? cost.toFixed(2) : timeText(cost);
+  if (unit === "ratio") return cost.toFixed(2);
+  return unit === "MB/s" ? `${timeText(cost)}/MB` : timeText(cost);
 }
 
 /** The cost of one operation by size and store, in microseconds; or other figures. */

@@ -45,8 +45,8 @@ export interface GrowthScenario extends Scenario {
 /** Puts of more bytes than that are not under way at once. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 const SEEK_ENTRIES = 10;
-const READS = 500_000;
-const SEEKS = 50_000;
+const READS = 200_000;
+const SEEKS = 20_000;
 
 /** What a share of the usual work comes to. */
 export const shareOf = (bench: Bench, count: number): number =>

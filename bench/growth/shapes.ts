@@ -18,7 +18,7 @@ const DATA_BYTES = 64 * MIB;
 /** Lookups read so many bytes, within bounds. */
 const READ_BYTES = 256 * MIB;
 const READS_MIN = 256;
-const READS_MAX = 500_000;
+const READS_MAX = 200_000;
 
 const KEY_SIZES = [8, 16, 64, 256];
 const KEY_ENTRIES = 200_000;
