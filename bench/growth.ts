@@ -15,6 +15,7 @@
  *   --entries N      of the family entries; may be repeated (default: ten
  *                    thousand, a hundred thousand, 1 and 10 million)
  *   --strategy S     of the family entries; may be repeated (default: both)
+ *   --rounds N       interleaved rounds, of which medians are shown (default 1)
  *   --directory DIR  where the stores are made (default: the temporary directory)
  *   --json FILE      writes every figure there too
  *   --charts DIR     draws the figures there as SVG
@@ -54,6 +55,7 @@ const { values } = parseArgs({
     runtime: { type: "string", multiple: true },
     entries: { type: "string", multiple: true },
     strategy: { type: "string", multiple: true },
+    rounds: { type: "string", default: "1" },
     directory: { type: "string", default: tmpdir() },
     json: { type: "string" },
     charts: { type: "string" },
@@ -96,6 +98,7 @@ async function runPoint(
   target: Target,
   scenario: GrowthScenario,
   size: number,
+  round: number,
   results: Results,
 ): Promise<string | undefined> {
   const { family, series, grows } = scenario;
@@ -111,7 +114,7 @@ async function runPoint(
       [],
     );
     // A curve goes where in other runs a store goes.
-    const place = { round: 1, store: series, runtime, size, scenario: family };
+    const place = { round, store: series, runtime, size, scenario: family };
     results.rows.push(...measurements.map((m) => ({ ...place, ...m })));
     const seconds = (performance.now() - start) / 1000;
     console.error(`${what}: took ${seconds.toFixed(1)} s`);
@@ -126,13 +129,16 @@ const scenarios = wantedScenarios();
 const versions: string[] = [];
 const targets = await findTargets(versions);
 const machine = machineName();
-const results: Results = { machine, versions, rounds: 1, rows: [], facts: [] };
+const rounds = wholeNumber("--rounds", values.rounds);
+const results: Results = { machine, versions, rounds, rows: [], facts: [] };
 const complaints: string[] = [];
-for (const scenario of scenarios) {
-  for (const size of scenario.sizes) {
-    for (const target of targets) {
-      const failure = await runPoint(target, scenario, size, results);
-      if (failure !== undefined) complaints.push(`FAILED ${failure}`);
+for (let round = 1; round <= rounds; round++) {
+  for (const scenario of scenarios) {
+    for (const size of scenario.sizes) {
+      for (const target of targets) {
+        const failure = await runPoint(target, scenario, size, round, results);
+        if (failure !== undefined) complaints.push(`FAILED ${failure}`);
+      }
     }
   }
 }

@@ -59,6 +59,8 @@ async function openAndRead(bench: Bench, options: Options): Promise<void> {
   note(bench, "memory, read", "bytes", after);
   const each = (after - before) / count;
   note(bench, "memory per million", "bytes", each * MILLION);
+  const { indexBytes } = store.db.stats().cache;
+  note(bench, "filters and indexes", "bytes", indexBytes);
   await store.close();
 }
 
