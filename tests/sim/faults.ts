@@ -38,9 +38,9 @@ export function fileKindOf({ path }: DiskOperation): ReturnType<typeof kindOf> {
   return kindOf(path.slice(path.lastIndexOf("/") + 1));
 }
 
-/** Whether an operation writes or syncs a log or the manifest: if it fails, the handle is read-only. Filler is done without. */
-export function isCommitted({ kind, isFiller }: DiskOperation): boolean {
-  return kind === "sync" || kind === "write" && isFiller === undefined;
+/** Whether an operation writes or syncs a log or the manifest: if it fails, the handle is read-only. */
+export function isCommitted({ kind }: DiskOperation): boolean {
+  return kind === "write" || kind === "sync";
 }
 
 /** Every failure that makes sense for an operation. */
