@@ -31,6 +31,7 @@ export class Results {
   readonly #isSlab: boolean;
   readonly #loopBytesMax: number;
   #slab: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #slabBuffer: ArrayBuffer = this.#slab.buffer;
   #slabWords: Int32Array<ArrayBuffer> = new Int32Array(0);
   #used: number = 0;
 
@@ -63,7 +64,7 @@ export class Results {
       const offset = this.#reserve(length);
       const slab = this.#slab;
       copyInto(slab, offset, source, start, end, this.#loopBytesMax);
-      return new Uint8Array(slab.buffer, offset, length);
+      return new Uint8Array(this.#slabBuffer, offset, length);
     }
     if (!this.#isSlab && length <= LOOP_INSTEAD_OF_SLICE_BYTES_MAX) {
       const result = new Uint8Array(length);
@@ -89,7 +90,7 @@ export class Results {
     const to = (this.#reserve(padding + count * 4) + 3) >>> 2;
     const slab = this.#slabWords;
     for (let i = 0; i < count; i++) slab[to + i] = words[first + i];
-    return new Uint8Array(slab.buffer, to * 4 + (start & 3), end - start);
+    return new Uint8Array(this.#slabBuffer, to * 4 + (start & 3), end - start);
   }
 
   /** A copy of a piece of `a` followed by a piece of `b`. */
@@ -120,9 +121,11 @@ export class Results {
   /** Sets `length` bytes of the slab aside and tells where they start. */
   #reserve(length: number): number {
     if (this.#used + length > this.#slab.length) {
-      this.#slab = new Uint8Array(SLAB_BYTES);
-      this.#slabWords = new Int32Array(this.#slab.buffer);
-      markAsUntransferable(this.#slab.buffer);
+      const buffer = new ArrayBuffer(SLAB_BYTES);
+      this.#slabBuffer = buffer;
+      this.#slab = new Uint8Array(buffer);
+      this.#slabWords = new Int32Array(buffer);
+      markAsUntransferable(buffer);
       this.#used = 0;
     }
     const offset = this.#used;
