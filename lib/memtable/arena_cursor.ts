@@ -34,7 +34,6 @@ export class ArenaCursor extends Cursor {
     this.list = list;
     this.key = list.bytes;
     this.value = list.bytes;
-    this.words = list.words;
   }
 
   override seekToFirst(): void {

@@ -146,15 +146,28 @@ export class VisibleRows implements Rows {
 
   /** Moves to the next row; returns whether there is one. */
   next(): boolean {
+    return this.runner !== undefined && this.nextOfRun(this.runner) ||
+      this.nextBehindRun();
+  }
+
+  /** Moves to the next row of the run; returns whether there is one. */
+  private nextOfRun(runner: Cursor): boolean {
+    while (this.runLeft > 0) {
+      this.runLeft--;
+      if (this.reverse) runner.previous();
+      else runner.next();
+      if (runner.kind === PUT) {
+        this.take(runner);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Moves to the next row behind the run, if there was one; returns whether there is one. */
+  private nextBehindRun(): boolean {
     for (;;) {
-      const { runner } = this;
-      if (runner !== undefined) {
-        while (this.runLeft > 0) {
-          this.runLeft--;
-          if (this.reverse) runner.previous();
-          else runner.next();
-          if (this.takePut(runner)) return true;
-        }
+      if (this.runner !== undefined) {
         this.runner = undefined;
         this.merge.advance();
       } else if (!this.started) {
@@ -164,6 +177,7 @@ export class VisibleRows implements Rows {
       if (this.budget > 0) this.left = this.budget;
       const isRow = this.reverse ? this.nextBackwards() : this.nextForwards();
       if (isRow || this.runner === undefined) return isRow;
+      if (this.nextOfRun(this.runner)) return true;
     }
   }
 
@@ -371,8 +385,7 @@ export class VisibleRows implements Rows {
       this.key = results.copy(top.key, top.keyStart, top.keyEnd);
     }
     if (this.wantValues) {
-      const { value, valueStart, valueEnd, words } = top;
-      this.value = results.copy(value, valueStart, valueEnd, words);
+      this.value = results.copy(top.value, top.valueStart, top.valueEnd);
     }
   }
 }

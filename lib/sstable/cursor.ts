@@ -27,11 +27,6 @@ const LOOP_BYTES_MAX = 32;
 
 const NO_HANDLES: readonly Handle[] = [];
 
-/** The whole words of a buffer: with all of each value, as a block does not end with one. */
-function wordsOf(bytes: Uint8Array): Int32Array {
-  return new Int32Array(bytes.buffer, 0, bytes.length >>> 2);
-}
-
 /** A cursor over a table. */
 export class TableCursor extends Cursor {
   private table: Table;
@@ -44,12 +39,10 @@ export class TableCursor extends Cursor {
   /** Whether `block` is that of `ordinal`. */
   private hasBlock = false;
   private buffer: Uint8Array;
-  private bufferWords: Int32Array | undefined;
   private readonly isLookup: boolean;
   private at = 0;
   private shared = 0;
   private chunk: Uint8Array;
-  private chunkWords: Int32Array | undefined;
   private handles: readonly Handle[] = NO_HANDLES;
   private firstHandle = 0;
   private chunkLength: number;
@@ -73,9 +66,7 @@ export class TableCursor extends Cursor {
     this.entry = workspace.entry;
     this.key = workspace.key;
     this.buffer = workspace.buffer;
-    this.bufferWords = workspace.bufferWords;
     this.chunk = workspace.chunk;
-    this.chunkWords = workspace.chunkWords;
     this.isLookup = !sequential;
     this.chunkLength = sequential ? LARGEST_CHUNK : FIRST_CHUNK;
     if (!lazy) this.use(table);
@@ -160,12 +151,9 @@ export class TableCursor extends Cursor {
     this.workspace = undefined;
     workspace.key = this.key;
     workspace.buffer = this.buffer;
-    workspace.bufferWords = this.bufferWords;
     workspace.chunk = this.chunk;
-    workspace.chunkWords = this.chunkWords;
     this.key = EMPTY;
     this.value = EMPTY;
-    this.words = undefined;
     this.buffer = EMPTY;
     this.chunk = EMPTY;
     giveWorkspace(workspace);
@@ -189,8 +177,11 @@ export class TableCursor extends Cursor {
     if (ordinal === this.ordinal && this.hasBlock) return;
     this.leaveBlock();
     if (this.isLookup) {
-      this.inBuffer(
-        this.table.copyBlock(ordinal, this.buffer, this.block, true),
+      this.buffer = this.table.copyBlock(
+        ordinal,
+        this.buffer,
+        this.block,
+        true,
       );
     } else this.ahead(ordinal, true);
     this.enter(ordinal);
@@ -204,17 +195,8 @@ export class TableCursor extends Cursor {
       ? this.table.copyCached(ordinal, this.buffer, this.block, false)
       : undefined;
     if (cached === undefined) this.ahead(ordinal, forwards);
-    else this.inBuffer(cached);
+    else this.buffer = cached;
     this.enter(ordinal);
-  }
-
-  /** The block lies in the buffer, which may be another one now. */
-  private inBuffer(buffer: Uint8Array): void {
-    if (buffer !== this.buffer) {
-      this.buffer = buffer;
-      this.bufferWords = wordsOf(buffer);
-    }
-    this.words = this.bufferWords;
   }
 
   /** Before another block is looked for: should that throw, there is none. */
@@ -251,7 +233,6 @@ export class TableCursor extends Cursor {
     const handle = this.handles[ordinal - this.firstHandle];
     const start = handle.offset - this.handles[0].offset;
     this.table.blockIn(this.chunk, start, handle, this.block);
-    this.words = this.chunkWords;
   }
 
   private readChunk(ordinal: number, forwards: boolean): void {
@@ -269,10 +250,7 @@ export class TableCursor extends Cursor {
     if (!forwards) handles.reverse();
     this.handles = handles;
     this.firstHandle = forwards ? ordinal : at + 1;
-    if (this.chunk.length < bytes) {
-      this.chunk = new Uint8Array(bytes);
-      this.chunkWords = wordsOf(this.chunk);
-    }
+    if (this.chunk.length < bytes) this.chunk = new Uint8Array(bytes);
     this.table.readRaw(this.chunk.subarray(0, bytes), handles[0].offset);
     this.chunkLength = Math.min(LARGEST_CHUNK, this.chunkLength * 2);
   }

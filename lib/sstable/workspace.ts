@@ -23,12 +23,8 @@ export class Workspace {
   key: Uint8Array = new Uint8Array(KEY_BYTES);
   /** The block that the cursor stands in, if it was copied out of the cache. */
   buffer: Uint8Array = EMPTY;
-  /** Its whole words. */
-  bufferWords: Int32Array | undefined;
   /** Blocks that were read ahead. */
   chunk: Uint8Array = EMPTY;
-  /** Its whole words. */
-  chunkWords: Int32Array | undefined;
   /** The block that the cursor stands in. */
   readonly block: Block = new Block();
   /** The entry that the cursor stands on. */
@@ -45,14 +41,8 @@ export function takeWorkspace(): Workspace {
 /** Takes a workspace back. */
 export function giveWorkspace(workspace: Workspace): void {
   if (spare.length === KEPT || workspace.key.length > KEPT_BYTES) return;
-  if (workspace.buffer.length > KEPT_BYTES) {
-    workspace.buffer = EMPTY;
-    workspace.bufferWords = undefined;
-  }
-  if (workspace.chunk.length > KEPT_BYTES) {
-    workspace.chunk = EMPTY;
-    workspace.chunkWords = undefined;
-  }
+  if (workspace.buffer.length > KEPT_BYTES) workspace.buffer = EMPTY;
+  if (workspace.chunk.length > KEPT_BYTES) workspace.chunk = EMPTY;
   workspace.block.bytes = EMPTY;
   spare.push(workspace);
 }
