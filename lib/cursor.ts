@@ -64,15 +64,8 @@ export abstract class Cursor {
    * How many entries from this one on, itself counted, are known to lie before
    * `stop[0, length)`, or backwards at or after it; 0 only if this one does
    * not. So many need no look at their keys.
-   *
-   * @param stop The bound; undefined for none.
    */
-  run(
-    stop: Uint8Array | undefined,
-    length: number,
-    backwards: boolean,
-  ): number {
-    if (stop === undefined) return 1;
+  run(stop: Uint8Array, length: number, backwards: boolean): number {
     const { key, keyStart, keyEnd } = this;
     const isBefore = compareRanges(key, keyStart, keyEnd, stop, 0, length) < 0;
     return isBefore !== backwards ? 1 : 0;

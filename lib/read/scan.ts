@@ -123,6 +123,10 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
   }
 }
 
+function closedScan(): VarveError {
+  return new VarveError("CLOSED", "the scan was closed");
+}
+
 /** What the three kinds of walks share. */
 export class ScanCore<K, V> {
   readonly host: ScanHost;
@@ -145,9 +149,7 @@ export class ScanCore<K, V> {
   /** Moves to the next row; returns whether there is one. */
   next(): boolean {
     this.host.checkOpen();
-    if (this.isClosed) {
-      throw new VarveError("CLOSED", "the scan was closed");
-    }
+    if (this.isClosed) throw closedScan();
     try {
       return this.rows.next();
     } catch (error) {

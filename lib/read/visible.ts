@@ -53,15 +53,14 @@ function setStop({ key, keyStart, keyEnd }: Cursor, reverse: boolean): number {
   return length + 1;
 }
 
-/** Whether a source's key comes before a bound, in the direction of the walk. */
-function isNearer(
+/** Whether a source's key is out of bounds, in the direction of the walk. */
+function isBehind(
   { key, keyStart, keyEnd }: Cursor,
-  bound: Uint8Array | undefined,
+  bound: Uint8Array,
   reverse: boolean,
 ): boolean {
-  if (bound === undefined) return true;
   const order = compareRanges(key, keyStart, keyEnd, bound, 0, bound.length);
-  return reverse ? order >= 0 : order < 0;
+  return reverse ? order < 0 : order >= 0;
 }
 
 /** Where a walk stands: behind a key, or before it. */
@@ -111,6 +110,8 @@ export class VisibleRows implements Rows {
   private wantKeys = true;
   private wantValues = true;
   private started = false;
+  /** The one source that is left, if all that it still has is a run. */
+  private plain: Cursor | undefined;
   /** The source in front while it is in a run; it stands on an entry that was dealt with. */
   private runner: Cursor | undefined;
   /** Entries of the run behind that one. */
@@ -146,8 +147,30 @@ export class VisibleRows implements Rows {
 
   /** Moves to the next row; returns whether there is one. */
   next(): boolean {
+    if (this.plain !== undefined) return this.nextPlain(this.plain);
     return this.runner !== undefined && this.nextOfRun(this.runner) ||
       this.nextBehindRun();
+  }
+
+  /** Moves to the next row of the only source that is left, which stands on an entry that was dealt with. */
+  private nextPlain(plain: Cursor): boolean {
+    const { reverse } = this;
+    const bound = reverse ? this.bounds.start : this.bounds.end;
+    for (;;) {
+      if (reverse) plain.previous();
+      else plain.next();
+      if (
+        !plain.valid || bound !== undefined && isBehind(plain, bound, reverse)
+      ) {
+        this.plain = undefined;
+        this.merge.dropTop();
+        return false;
+      }
+      if (plain.kind === PUT) {
+        this.take(plain);
+        return true;
+      }
+    }
   }
 
   /** Moves to the next row of the run; returns whether there is one. */
@@ -176,13 +199,16 @@ export class VisibleRows implements Rows {
       }
       if (this.budget > 0) this.left = this.budget;
       const isRow = this.reverse ? this.nextBackwards() : this.nextForwards();
-      if (isRow || this.runner === undefined) return isRow;
+      if (isRow) return true;
+      if (this.plain !== undefined) return this.nextPlain(this.plain);
+      if (this.runner === undefined) return false;
       if (this.nextOfRun(this.runner)) return true;
     }
   }
 
   /** Lets go of the sources. */
   close(): void {
+    this.plain = undefined;
     this.runner = undefined;
     this.merge.close();
     if (this.lastKey !== EMPTY) spareKey = this.lastKey;
@@ -251,27 +277,31 @@ export class VisibleRows implements Rows {
   /**
    * Looks for a run from `top` on: entries before any of another source, in
    * bounds, with no range tombstone to count, each visible and the first of
-   * its key. They need no look but at their kind. A walk that may pause
-   * remembers its keys.
+   * its key. They need no look but at their kind. If no other source has any
+   * left, that holds up to the bound. A walk that may pause remembers its keys.
    */
   private startRun(top: Cursor): boolean {
     const { merge, reverse, bounds } = this;
     const mayRun = top.isUnique && top.newest <= this.sequence &&
       this.cover.isEmpty && this.budget === 0;
     if (!mayRun) return false;
+    const other = merge.second;
+    if (other === undefined) {
+      this.plain = top;
+      return true;
+    }
     if (this.untilLook > 0) {
       this.untilLook--;
       return false;
     }
-    const other = merge.second;
     let stop = reverse ? bounds.start : bounds.end;
     let stopLength = stop === undefined ? 0 : stop.length;
-    if (other !== undefined && isNearer(other, stop, reverse)) {
+    if (stop === undefined || !isBehind(other, stop, reverse)) {
       stopLength = setStop(other, reverse);
       stop = stopKey;
     }
     const length = top.run(stop, stopLength, reverse);
-    if (other !== undefined && length < SHORT_RUN) this.untilLook = LOOK_EVERY;
+    if (length < SHORT_RUN) this.untilLook = LOOK_EVERY;
     if (length === 0) return false;
     this.runner = top;
     this.runLeft = length - 1;

@@ -128,17 +128,10 @@ export class TableCursor extends Cursor {
     else this.previousBlock();
   }
 
-  override run(
-    stop: Uint8Array | undefined,
-    length: number,
-    backwards: boolean,
-  ): number {
-    const { at, block } = this;
-    let edge = backwards ? 0 : block.count;
-    if (stop !== undefined) {
-      edge = block.find(stop, length);
-      if (edge < 0) edge = -1 - edge;
-    }
+  override run(stop: Uint8Array, length: number, backwards: boolean): number {
+    const { at } = this;
+    let edge = this.block.find(stop, length);
+    if (edge < 0) edge = -1 - edge;
     const count = backwards ? at + 1 - edge : edge - at;
     return count > 0 ? count : 0;
   }
