@@ -9,10 +9,11 @@
  *   the rate as a share of the workload's fastest.
  * - `growth-RUNTIME.svg`: for each workload a small diagram, the cost of an
  *   operation over the number of entries, both logarithmic. Needs two sizes.
+ *   `bench/growth.ts` draws such of its own, over whatever grows.
  *
  * @module
  */
-import { thousands } from "./machine.ts";
+import { mebibytes, thousands } from "./machine.ts";
 import {
   distinct,
   medianOf,
@@ -152,33 +153,49 @@ function bars(rows: readonly Row[], title: string): string {
   return document(width, y + 4, title, parts);
 }
 
-const CELL_WIDTH = 170;
+const CELL_WIDTH = 182;
 const CELL_HEIGHT = 120;
 const COLUMNS = 4;
-const PLOT = { left: 46, top: 20, width: 120, height: 74 };
+const PLOT = { left: 58, top: 20, width: 120, height: 74 };
 
-/** A logarithmic scale from [low, high] to [0, length]. */
+/** A scale from [low, high] to [0, length]: logarithmic, but not from 0 on. */
 function scale(low: number, high: number, length: number) {
+  if (low <= 0) return (value: number) => length * value / (high || 1);
   const span = Math.log(high / low) || 1;
   return (value: number) => length * Math.log(value / low) / span;
 }
 
-const costText = (microseconds: number): string =>
+const timeText = (microseconds: number): string =>
   microseconds >= 1000
     ? `${number(microseconds / 1000)} ms`
     : `${Number(microseconds.toPrecision(2))} us`;
 
-/** The cost of one operation by size and store, in microseconds. */
+/** What a figure says of the cost: less is better. */
+const costOf = (row: Row): number =>
+  row.unit === "bytes" || row.unit === "ratio" ? row.figure : 1e6 / rateOf(row);
+
+/** A cost of this unit, in a few letters. */
+function costText(unit: Row["unit"], cost: number): string {
+  if (unit === "bytes") return mebibytes(cost);
+  if (unit === "ratio") return cost.toFixed(2);
+  return unit === "MB/s" ? `${timeText(cost)}/MB` : timeText(cost);
+}
+
+/** The cost of one operation by size and store, in microseconds; or other figures. */
 function growthCell(
   rows: readonly Row[],
   name: string,
   stores: readonly string[],
   sizes: readonly number[],
 ): string[] {
+  const mine = rows.filter((row) => row.name === name);
+  const unit = mine[0]?.unit ?? "ops/s";
   const curves = stores.map((store) =>
     sizes.map((size) => {
-      const here = rows.filter((row) => row.size === size);
-      return [size, 1e6 / rate(here, name, store)] as const;
+      const here = mine.filter((row) =>
+        row.size === size && row.store === store
+      );
+      return [size, medianOf(here, costOf)] as const;
     }).filter(([, cost]) => !Number.isNaN(cost))
   );
   const costs = curves.flat().map(([, cost]) => cost);
@@ -199,8 +216,8 @@ function growthCell(
     `<path d="M${PLOT.left} ${PLOT.top}V${bottom}H${
       PLOT.left + PLOT.width
     }" fill="none" stroke="${GREY}" stroke-width="0.5"/>`,
-    text(PLOT.left - 3, PLOT.top + 6, costText(high), "end"),
-    text(PLOT.left - 3, bottom, costText(low), "end"),
+    text(PLOT.left - 3, PLOT.top + 6, costText(unit, high), "end"),
+    text(PLOT.left - 3, bottom, costText(unit, low), "end"),
     text(PLOT.left, bottom + 13, shortSize(sizes[0] ?? 0)),
     text(
       PLOT.left + PLOT.width,
@@ -212,13 +229,23 @@ function growthCell(
   ];
 }
 
-const shortSize = (size: number): string =>
-  size >= 1e6 ? `${size / 1e6}M` : size >= 1000 ? `${size / 1000}k` : `${size}`;
+/** A number in a few letters: `100k`, `10M`, `16Ki`. */
+export function shortSize(size: number): string {
+  if (size >= 1e6 && size % 1e5 === 0) return `${size / 1e6}M`;
+  if (size > 0 && size % 2 ** 20 === 0) return `${size / 2 ** 20}Mi`;
+  if (size > 0 && size % 2 ** 10 === 0) return `${size / 2 ** 10}Ki`;
+  return size >= 1000 ? `${size / 1000}k` : `${size}`;
+}
 
-function growth(rows: readonly Row[], title: string): string {
+/** A small diagram for each of some workloads, with a curve for each store. */
+export function growth(
+  rows: readonly Row[],
+  title: string,
+  wanted: readonly string[] = RANKED,
+): string {
   const stores = inStoreOrder(rows.map(({ store }) => store));
   const sizes = distinct(rows, (row) => row.size).toSorted((a, b) => a - b);
-  const names = RANKED.filter((name) => rows.some((row) => row.name === name));
+  const names = wanted.filter((name) => rows.some((row) => row.name === name));
   const { parts, bottom } = head(title, stores);
   names.forEach((name, i) => {
     const x = (i % COLUMNS) * CELL_WIDTH;

@@ -27,7 +27,8 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { findRuntime, RUNTIMES } from "../tests/tools/runtimes.ts";
+import { findRuntime } from "../tests/tools/runtimes.ts";
+import { runtimesOf } from "./arguments.ts";
 import {
   complaintsOf,
   describeComplaint,
@@ -64,7 +65,7 @@ const { values } = parseArgs({
   args: Deno.args,
   options: {
     update: { type: "boolean", default: false },
-    runtime: { type: "string", multiple: true, default: ["deno", "bun"] },
+    runtime: { type: "string", multiple: true },
     rounds: { type: "string", default: "5" },
     size: { type: "string", default: "100000" },
     directory: { type: "string", default: tmpdir() },
@@ -142,10 +143,8 @@ function readStored(): Stored {
 // Read first: what is missing is not to be said after five minutes.
 const stored = values.update ? undefined : readStored();
 const targets: Target[] = [];
-for (const name of values.runtime) {
-  const runtime = RUNTIMES.find((known) => known === name);
-  if (runtime === undefined) throw new Error(`--runtime ${name}: unknown`);
-  targets.push(targetOf(storeKind(OWN), await findRuntime(runtime)));
+for (const name of runtimesOf(values.runtime)) {
+  targets.push(targetOf(storeKind(OWN), await findRuntime(name)));
 }
 const gathered = new Gathered();
 for (let round = 1; round <= Number(values.rounds); round++) {

@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { directoryBytes, peakMemoryBytes, writtenBytes } from "./machine.ts";
 import type { Measurement } from "./measure.ts";
 import type { Facts, StepResult } from "./results.ts";
+import { GROWTH } from "./growth/families.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { storeKind } from "./stores/registry.ts";
 
@@ -19,11 +20,14 @@ const { values } = parseArgs({
     step: { type: "string" },
     size: { type: "string" },
     directory: { type: "string" },
+    share: { type: "string", default: "1" },
     only: { type: "string", multiple: true, default: [] },
   },
 });
 const kind = storeKind(values.store);
-const scenario = SCENARIOS.find(({ name }) => name === values.scenario);
+const scenario = [...SCENARIOS, ...GROWTH].find(({ name }) =>
+  name === values.scenario
+);
 const step = scenario?.steps[Number(values.step)];
 if (step === undefined || values.directory === undefined) {
   throw new Error(`no step ${values.step} of scenario ${values.scenario}`);
@@ -35,6 +39,8 @@ const writtenBefore = writtenBytes();
 let dataBytes = 0;
 await step({
   size: Number(values.size),
+  directory,
+  share: Number(values.share),
   open: (settings) =>
     kind.open({
       directory,

@@ -97,22 +97,46 @@ let largePlace = 0;
 const expectedKey = new Uint8Array(KEY_BYTES).fill(DIGIT_ZERO);
 const expectedValue = new Uint8Array(VALUE_BYTES);
 
-function writeDigits(into: Uint8Array, number: number): void {
+/** Writes a number in decimal digits to the end of a key of zeros. */
+export function writeDigits(into: Uint8Array, number: number): void {
   let rest = number;
-  for (let i = KEY_BYTES - 1; i >= KEY_BYTES - KEY_DIGITS_USED; i--) {
+  const first = Math.max(0, into.length - KEY_DIGITS_USED);
+  for (let i = into.length - 1; i >= first; i--) {
     const tens = Math.floor(rest / 10);
     into[i] = DIGIT_ZERO + rest - tens * 10;
     rest = tens;
   }
 }
 
-function writeValue(into: Uint8Array, number: number, generation: number) {
-  into.set(templateOf(number));
+/** Begins a value with its key number and generation. */
+export function writeStamp(
+  into: Uint8Array,
+  number: number,
+  generation: number,
+): void {
   into[0] = number;
   into[1] = number >>> 8;
   into[2] = number >>> 16;
   into[3] = number >>> 24;
   into[4] = generation;
+}
+
+/** Whether a value has a length and begins with this stamp. */
+export function hasStamp(
+  value: Uint8Array | undefined,
+  length: number,
+  number: number,
+  generation: number,
+): value is Uint8Array {
+  return value !== undefined && value.length === length &&
+    value[0] === (number & 0xff) && value[1] === ((number >>> 8) & 0xff) &&
+    value[2] === ((number >>> 16) & 0xff) && value[3] === number >>> 24 &&
+    value[4] === (generation & 0xff);
+}
+
+function writeValue(into: Uint8Array, number: number, generation: number) {
+  into.set(templateOf(number));
+  writeStamp(into, number, generation);
 }
 
 /** The key with this number, below 2^32, in a buffer that the next call overwrites. */
@@ -152,18 +176,28 @@ export function checkValue(
   number: number,
   generation: number,
 ): void {
-  if (
-    value === undefined || value.length !== VALUE_BYTES ||
-    value[0] !== (number & 0xff) || value[1] !== ((number >>> 8) & 0xff) ||
-    value[2] !== ((number >>> 16) & 0xff) || value[3] !== number >>> 24 ||
-    value[4] !== (generation & 0xff)
-  ) {
+  if (!hasStamp(value, VALUE_BYTES, number, generation)) {
     wrong(`value of key ${number}`, generation, value);
   }
-  if (++checks % FULL_CHECK_EVERY !== 0) return;
+  if (!isFullCheckDue()) return;
   writeValue(expectedValue, number, generation);
-  for (let i = STAMP_BYTES; i < VALUE_BYTES; i++) {
-    if (value[i] !== expectedValue[i]) {
+  checkBytes(value, expectedValue, number, generation);
+}
+
+/** Whether this answer is the one in so many that is compared byte by byte. */
+export function isFullCheckDue(): boolean {
+  return ++checks % FULL_CHECK_EVERY === 0;
+}
+
+/** Fails unless a value with the right stamp has the right bytes behind it. */
+export function checkBytes(
+  value: Uint8Array,
+  expected: Uint8Array,
+  number: number,
+  generation: number,
+): void {
+  for (let i = STAMP_BYTES; i < expected.length; i++) {
+    if (value[i] !== expected[i]) {
       wrong(`value of key ${number}, byte ${i}`, generation, value);
     }
   }
@@ -193,11 +227,15 @@ export function checkLargeValue(
   ) wrong(`large value of key ${number}`, 1, value?.subarray(0, STAMP_BYTES));
 }
 
-/** Fails unless `key` is the key with this number. */
-export function checkKey(key: Uint8Array, number: number): void {
-  writeDigits(expectedKey, number);
-  for (let i = KEY_BYTES - 1; i >= 0; i--) {
-    if (key[i] !== expectedKey[i]) wrong(`key ${number}`, 0, key);
+/** Fails unless `key` is the key with this number; `expected` is room for it. */
+export function checkKey(
+  key: Uint8Array,
+  number: number,
+  expected: Uint8Array = expectedKey,
+): void {
+  writeDigits(expected, number);
+  for (let i = Math.max(key.length, expected.length) - 1; i >= 0; i--) {
+    if (key[i] !== expected[i]) wrong(`key ${number}`, 0, key);
   }
 }
 
@@ -216,14 +254,16 @@ export function checkCount(what: string, found: number, expected: number) {
   }
 }
 
-function wrong(
+/** Fails with what was found, or its beginning, in the place of what was right. */
+export function wrong(
   what: string,
   generation: number,
   found: Uint8Array | undefined,
 ): never {
+  const shown = found?.subarray(0, VALUE_BYTES);
   throw new Error(
     `wrong answer: ${what}, generation ${generation}: found ${
-      found === undefined ? "nothing" : found.toHex?.() ?? found.join(" ")
+      shown === undefined ? "nothing" : shown.toHex?.() ?? shown.join(" ")
     }`,
   );
 }

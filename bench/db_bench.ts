@@ -9,8 +9,6 @@
  */
 import process from "node:process";
 import {
-  checkCount,
-  checkKey,
   checkLargeValue,
   checkMissing,
   checkValue,
@@ -27,99 +25,40 @@ import {
   type Bench,
   measure,
   measureEach,
-  type Operation,
   runEach,
   type Scenario,
 } from "./measure.ts";
 import type { OpenSettings, Store } from "./stores/store.ts";
+import {
+  awaitedPutter,
+  checkScan,
+  checkSome,
+  deletedIn,
+  everything,
+  fillAndSettle,
+  inOrder,
+  inRandomOrder,
+  lookUp,
+  ofGeneration,
+  type Order,
+  putter,
+  rangeDeleter,
+  rangeStarts,
+  scanner,
+  type Verify,
+} from "./workloads.ts";
 
 const BATCH_ENTRIES = 1000;
 const SYNC_WRITERS = 64;
 const RANGE_KEYS = 100;
+const RANGES_MAX = 1000;
 const SEEK_ENTRIES = 10;
 const SCAN_ENTRIES = 100;
-const CHECKED_READS = 1000;
 const LARGE_VALUES_MAX = 1000;
 /** Few enough that large values are not built anew while they are written. */
 const LARGE_WINDOW = 16;
 
-// ---------------------------------------------------------------- checks
-
-type Verify = (value: Uint8Array | undefined, number: number) => void;
-
-/** Looks a key number up, at once or by a promise, and checks what is found. */
-export function lookUp(
-  store: Store,
-  verify: Verify,
-): (number: number) => void | Promise<void> {
-  if (store.getsAsync) {
-    return async (number) => verify(await store.get(keyOf(number)), number);
-  }
-  return (number) =>
-    verify(store.get(keyOf(number)) as Uint8Array | undefined, number);
-}
-
-/** Checks some of the entries, not timed. */
-export async function checkSome(
-  store: Store,
-  size: number,
-  verify: Verify,
-): Promise<void> {
-  const random = new Random(11);
-  const look = lookUp(store, verify);
-  for (let i = 0; i < Math.min(size, CHECKED_READS); i++) {
-    await look(random.below(size) * 2);
-  }
-}
-
-const ofGeneration = (generation: number): Verify => (value, number) =>
-  checkValue(value, number, generation);
-
-/** Scans, and checks that the keys are those from a number on, with their values. */
-async function checkScan(
-  store: Store,
-  size: number,
-  reverse: boolean,
-): Promise<void> {
-  let seen = 0;
-  await store.scan({ reverse }, (key, value) => {
-    const number = (reverse ? size - 1 - seen : seen) * 2;
-    checkKey(key, number);
-    checkValue(value, number, 1);
-    seen++;
-  });
-  checkCount("entries of a full scan", seen, size);
-}
-
 // ---------------------------------------------------------------- writes
-
-/** The entry written as `i`-th. */
-type Order = (i: number) => number;
-
-const inOrder = (): Order => (i) => i;
-
-function inRandomOrder(size: number): Order {
-  const order = shuffled(size, 7);
-  return (i) => order[i] ?? 0;
-}
-
-const putter =
-  (store: Store, entryAt: Order, generation: number) => (i: number): void => {
-    const number = entryAt(i) * 2;
-    store.put(keyOf(number), valueOf(number, generation));
-  };
-
-const awaitedPutter =
-  (store: Store, entryAt: Order): Operation => (i: number) => {
-    const number = entryAt(i) * 2;
-    return store.putAcknowledged(keyOf(number), valueOf(number, 1));
-  };
-
-/** Fills in random order, and brings the store to rest. */
-export async function fillAndSettle(store: Store, size: number): Promise<void> {
-  await runEach(store, size, putter(store, inRandomOrder(size), 1));
-  await store.settle();
-}
 
 /** What a timed write leaves is checked before and after it settles. */
 async function finishFill(
@@ -237,44 +176,6 @@ export async function prepare(bench: Bench): Promise<void> {
   await store.close();
 }
 
-/** Scans of `length` entries from random places, present keys and missing ones. */
-function scanner(store: Store, size: number, length: number): Operation {
-  const random = new Random(23);
-  let number = 0;
-  let seen = 0;
-  const visit = (key: Uint8Array, value: Uint8Array) => {
-    checkKey(key, number);
-    checkValue(value, number, 1);
-    number += 2;
-    seen++;
-  };
-  const begin = () => {
-    // Not so near the end that a scan is cut short.
-    const from = random.below((size - length) * 2);
-    number = from + (from & 1);
-    seen = 0;
-    return store.scan({ from: keyOf(from), limit: length }, visit);
-  };
-  const end = () => checkCount("entries of a scan", seen, length);
-  if (!store.scansAsync) {
-    return () => {
-      begin();
-      end();
-    };
-  }
-  return async () => {
-    await begin();
-    end();
-  };
-}
-
-/** Where each range that is deleted begins: random, so ranges may overlap. */
-function rangeStarts(size: number): number[] {
-  const random = new Random(24);
-  const count = Math.min(1000, Math.floor(size / RANGE_KEYS));
-  return Array.from({ length: count }, () => random.below(size - RANGE_KEYS));
-}
-
 const AFTER_DELETES = "readrandom after deleterange";
 
 /** The measurements of the scenario `reads`, in their order. */
@@ -318,14 +219,14 @@ class Reads {
   async #scanAll(name: string, reverse: boolean): Promise<void> {
     if (!this.#bench.isWanted(name)) return;
     const { size } = this.#bench;
-    const work = () => checkScan(this.#store, size, reverse);
+    const work = () => checkScan(this.#store, everything(size), reverse);
     await measure(this.#bench, name, "entries/s", size, work);
   }
 
   async #scanSome(name: string, count: number, length: number): Promise<void> {
     if (!this.#bench.isWanted(name)) return;
     const store = this.#store;
-    const operation = scanner(store, this.#bench.size, length);
+    const operation = scanner(store, everything(this.#bench.size), length);
     const loop = { count, isAsync: store.scansAsync };
     await measureEach(this.#bench, store, name, loop, operation);
   }
@@ -343,16 +244,17 @@ class Reads {
     if (!bench.isWanted("deleterange") && !bench.isWanted(AFTER_DELETES)) {
       return;
     }
-    const starts = rangeStarts(bench.size);
+    const { size } = bench;
+    const starts = rangeStarts(
+      size,
+      RANGE_KEYS,
+      Math.min(RANGES_MAX, Math.floor(size / RANGE_KEYS)),
+    );
     const loop = { count: starts.length, isAsync: true };
-    await measureEach(bench, this.#store, "deleterange", loop, async (i) => {
-      const first = (starts[i] ?? 0) * 2;
-      const start = keyOf(first).slice(); // the next key takes its buffer
-      await this.#store.deleteRange(start, keyOf(first + 2 * RANGE_KEYS));
-    });
-    const isDeleted = new Uint8Array(bench.size);
-    for (const entry of starts) isDeleted.fill(1, entry, entry + RANGE_KEYS);
-    const numberOf = (random: Random) => random.below(bench.size) * 2;
+    const operation = rangeDeleter(this.#store, starts, RANGE_KEYS);
+    await measureEach(bench, this.#store, "deleterange", loop, operation);
+    const isDeleted = deletedIn(size, starts, RANGE_KEYS);
+    const numberOf = (random: Random) => random.below(size) * 2;
     await this.#gets(AFTER_DELETES, numberOf, (value, number) => {
       if (isDeleted[number / 2] === 1) checkMissing(value, number);
       else checkValue(value, number, 1);
@@ -371,7 +273,8 @@ async function read(bench: Bench): Promise<void> {
 
 // ---------------------------------------------------------------- reopen
 
-async function fillAndDie(bench: Bench): Promise<void> {
+/** Fills, and dies before anything is in a table. */
+export async function fillAndDie(bench: Bench): Promise<void> {
   const store = await bench.open({ keepInLog: true });
   const write = putter(store, inRandomOrder(bench.size), 1);
   await runEach(store, bench.size, write);
@@ -384,14 +287,15 @@ async function fillAndClose(bench: Bench): Promise<void> {
   await store.close();
 }
 
-function reopenStep(name: string, settings: Partial<OpenSettings> = {}) {
+/** Opens what another process left; the time to the first answer. */
+export function reopenStep(name: string, settings: Partial<OpenSettings> = {}) {
   return async (bench: Bench) => {
     const start = performance.now();
     const store = await bench.open(settings);
     await lookUp(store, ofGeneration(1))(0);
     const figure = performance.now() - start;
     bench.report({ name, unit: "ms", figure, count: 1 });
-    await checkScan(store, bench.size, false);
+    await checkScan(store, everything(bench.size));
     await store.close();
   };
 }

@@ -22,18 +22,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import {
-  findRuntime,
-  type Runtime,
-  type RuntimeName,
-  RUNTIMES,
-} from "../tests/tools/runtimes.ts";
+import { findRuntime, type Runtime } from "../tests/tools/runtimes.ts";
+import { runtimesOf } from "./arguments.ts";
 import type { LatencyResult, PhaseResult } from "./latency_child.ts";
 import { thousands } from "./machine.ts";
 import type { Percentiles } from "./samples.ts";
 import { printTable } from "./table.ts";
 
-const DEFAULT_RUNTIMES: RuntimeName[] = ["deno", "bun"];
 const CHILD = fileURLToPath(new URL("latency_child.ts", import.meta.url));
 
 /** Of a cached key, on the thread that writes, at 99.9 %. */
@@ -55,12 +50,6 @@ const { values } = parseArgs({
     directory: { type: "string", default: tmpdir() },
   },
 });
-
-function runtimeName(text: string): RuntimeName {
-  const found = RUNTIMES.find((name) => name === text);
-  if (found !== undefined) return found;
-  throw new Error(`--runtime ${text}: one of ${RUNTIMES.join(", ")}`);
-}
 
 async function runChild(runtime: Runtime): Promise<LatencyResult> {
   const { background, strategy } = values;
@@ -147,7 +136,7 @@ function complaintsOf(name: string, { phases }: LatencyResult): string[] {
 }
 
 const complaints: string[] = [];
-for (const name of values.runtime?.map(runtimeName) ?? DEFAULT_RUNTIMES) {
+for (const name of runtimesOf(values.runtime)) {
   const runtime = await findRuntime(name);
   const result = await runChild(runtime);
   console.log(

@@ -1,11 +1,28 @@
 /**
- * What the benchmarks ask of the machine: peak memory, bytes written and on disk.
+ * What the benchmarks ask of the machine: its name, peak memory, bytes written
+ * and on disk; and the page cache.
  *
  * @module
  */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { cpus, release, totalmem, type as osType } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+
+/** What the machine is, in words. */
+export function machineName(): string {
+  return `${cpus().length} x ${cpus()[0]?.model ?? "?"}, ${
+    mebibytes(totalmem())
+  }, ${osType()} ${release()}`;
+}
 
 /** The most memory that this process ever had resident, in bytes. */
 export function peakMemoryBytes(): number {
@@ -43,6 +60,28 @@ export function directoryBytes(directory: string): number {
     bytes += entry.isDirectory() ? directoryBytes(path) : fileBytes(path);
   }
   return bytes;
+}
+
+/** Reads every file of a directory once, so that the page cache has it. */
+export function readFiles(directory: string): void {
+  const buffer = new Uint8Array(1024 * 1024);
+  for (const name of readdirSync(directory)) {
+    const file = openSync(join(directory, name), "r");
+    while (readSync(file, buffer) > 0);
+    closeSync(file);
+  }
+}
+
+const DROP_CACHES = "/proc/sys/vm/drop_caches";
+
+/** Empties the page cache of what is on the disk already; false where that is not allowed. */
+export function dropPageCache(): boolean {
+  try {
+    writeFileSync(DROP_CACHES, "1\n");
+    return true;
+  } catch {
+    return false; // Not Linux, or not its administrator.
+  }
 }
 
 /** Bytes as `12.3 MiB`. */

@@ -10,14 +10,14 @@
 import { type Percentiles, Samples } from "./samples.ts";
 import { type OpenSettings, type Store, WINDOW } from "./stores/store.ts";
 
-/** What a measurement's figure is. */
-export type Unit = "ops/s" | "entries/s" | "ms";
+/** What a measurement's figure is; a ratio has no unit. */
+export type Unit = "ops/s" | "entries/s" | "MB/s" | "ms" | "bytes" | "ratio";
 
 /** One figure. */
 export interface Measurement {
   readonly name: string;
   readonly unit: Unit;
-  /** Operations or entries for each second; or milliseconds. */
+  /** In the unit. */
   readonly figure: number;
   /** How many operations or entries were timed. */
   readonly count: number;
@@ -27,8 +27,12 @@ export interface Measurement {
 
 /** What a step is given. */
 export interface Bench {
-  /** Entries in the store. */
+  /** Entries in the store; in the scenarios of growth, what grows. */
   readonly size: number;
+  /** For a scenario that opens its store by itself. */
+  readonly directory: string;
+  /** The share of the usual work that is wanted: below 1 for a quick look. */
+  readonly share: number;
   /** Opens the store that is measured. */
   open(settings?: Partial<OpenSettings>): Promise<Store>;
   /** Whether a measurement is asked for. */
@@ -69,6 +73,11 @@ export interface Loop {
 }
 
 const SAMPLE_EVERY = 16;
+
+/** Reports a figure that no clock has measured. */
+export function note(bench: Bench, name: string, unit: Unit, figure: number) {
+  bench.report({ name, unit, figure, count: 1 });
+}
 
 /** Times something that does `count` operations. */
 export async function measure(

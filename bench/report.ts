@@ -14,7 +14,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { chartsOf } from "./charts.ts";
+import { type Chart, chartsOf } from "./charts.ts";
 import { mebibytes, thousands } from "./machine.ts";
 import type { Percentiles } from "./samples.ts";
 import {
@@ -89,12 +89,21 @@ export function ratioToBest(line: Line): number | undefined {
     : Math.min(...ratios);
 }
 
-const figureText = (unit: Row["unit"], figure: number | undefined): string =>
-  figure === undefined || Number.isNaN(figure)
-    ? ""
-    : unit === "ms"
-    ? figure.toFixed(1)
-    : thousands(figure);
+const UNIT_TEXTS: Readonly<Record<Row["unit"], (figure: number) => string>> = {
+  "ops/s": thousands,
+  "entries/s": thousands,
+  "MB/s": (figure) => figure.toFixed(1),
+  "ms": (figure) => figure.toFixed(1),
+  "bytes": mebibytes,
+  "ratio": (figure) => figure.toFixed(2),
+};
+
+/** A figure as it stands in a table; nothing of none. */
+export const figureText = (
+  unit: Row["unit"],
+  figure: number | undefined,
+): string =>
+  figure === undefined || Number.isNaN(figure) ? "" : UNIT_TEXTS[unit](figure);
 
 const ratioText = (ratio: number | undefined): string =>
   ratio === undefined || Number.isNaN(ratio) ? "" : ratio.toFixed(2);
@@ -257,10 +266,13 @@ export function printReport(results: Results): void {
   }
 }
 
-/** Draws the charts into a directory. */
-export function drawCharts(results: Results, directory: string): void {
+/** Writes charts into a directory. */
+export function writeCharts(
+  charts: readonly Chart[],
+  directory: string,
+): void {
   mkdirSync(directory, { recursive: true });
-  for (const { name, svg } of chartsOf(results)) {
+  for (const { name, svg } of charts) {
     writeFileSync(join(directory, `${name}.svg`), svg);
   }
 }
@@ -273,5 +285,7 @@ if (import.meta.main) {
   });
   const results = readResults(positionals);
   printReport(results);
-  if (values.charts !== undefined) drawCharts(results, values.charts);
+  if (values.charts !== undefined) {
+    writeCharts(chartsOf(results), values.charts);
+  }
 }

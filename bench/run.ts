@@ -28,18 +28,16 @@
  * @module
  */
 import { writeFileSync } from "node:fs";
-import { cpus, release, tmpdir, totalmem, type as osType } from "node:os";
+import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
-import {
-  findRuntime,
-  type RuntimeName,
-  RUNTIMES,
-} from "../tests/tools/runtimes.ts";
-import { mebibytes, thousands } from "./machine.ts";
+import { findRuntime, type RuntimeName } from "../tests/tools/runtimes.ts";
+import { runtimesOf, wholeNumber } from "./arguments.ts";
+import { chartsOf } from "./charts.ts";
+import { machineName, thousands } from "./machine.ts";
 import type { Scenario } from "./measure.ts";
 import { NATIVE_STORES, nativeTarget } from "./native/build.ts";
 import { installPeers } from "./install_peers.ts";
-import { drawCharts, printReport } from "./report.ts";
+import { printReport, writeCharts } from "./report.ts";
 import type { Results } from "./results.ts";
 import { runScenario, type Target, targetOf } from "./run_step.ts";
 import { SCENARIOS } from "./scenarios.ts";
@@ -47,12 +45,11 @@ import { OWN, STORES } from "./stores/registry.ts";
 
 const QUICK_SIZE = 10_000;
 const DEFAULT_SIZES = [100_000, 500_000];
-const DEFAULT_RUNTIMES: RuntimeName[] = ["deno", "bun"];
 
 /** What the command line asks for. */
 interface Settings {
   readonly peers: string[];
-  readonly runtimes: RuntimeName[];
+  readonly runtimes: readonly RuntimeName[];
   readonly sizes: number[];
   readonly only: string[];
   readonly rounds: number;
@@ -85,7 +82,7 @@ function readSettings(): Settings {
   }
   return {
     peers: values.peers,
-    runtimes: values.runtime?.map(runtimeName) ?? DEFAULT_RUNTIMES,
+    runtimes: runtimesOf(values.runtime),
     sizes: sizes ?? (values.quick ? [QUICK_SIZE] : DEFAULT_SIZES),
     only: values.only,
     rounds: wholeNumber("--rounds", values.rounds),
@@ -93,18 +90,6 @@ function readSettings(): Settings {
     json: values.json,
     charts: values.charts,
   };
-}
-
-function wholeNumber(option: string, text: string): number {
-  const number = Number(text.replaceAll("_", ""));
-  if (Number.isSafeInteger(number) && number >= 1) return number;
-  throw new Error(`${option} ${text}: a whole number from 1`);
-}
-
-function runtimeName(text: string): RuntimeName {
-  const found = RUNTIMES.find((name) => name === text);
-  if (found !== undefined) return found;
-  throw new Error(`--runtime ${text}: one of ${RUNTIMES.join(", ")}`);
 }
 
 /** The names of the stores to be measured, Varve first. */
@@ -208,9 +193,7 @@ async function runAll(
 }
 
 const settings = readSettings();
-const machine = `${cpus().length} x ${cpus()[0]?.model ?? "?"}, ${
-  mebibytes(totalmem())
-}, ${osType()} ${release()}`;
+const machine = machineName();
 const versions: string[] = [];
 const targets = await findTargets(settings, versions);
 const { rounds } = settings;
@@ -221,6 +204,8 @@ if (settings.json !== undefined) {
   writeFileSync(settings.json, JSON.stringify(results, null, 2) + "\n");
 }
 printReport(results);
-if (settings.charts !== undefined) drawCharts(results, settings.charts);
+if (settings.charts !== undefined) {
+  writeCharts(chartsOf(results), settings.charts);
+}
 for (const failure of failures) console.log(`FAILED ${failure}`);
 if (failures.length > 0) Deno.exit(1);

@@ -86,7 +86,7 @@ async function runStep(
   return JSON.parse(line) as StepResult;
 }
 
-/** Runs a scenario on a fresh directory, which is removed afterwards. */
+/** Runs a scenario on a fresh directory, which is removed afterwards; gives what all steps measured, and the facts of the last. */
 export async function runScenario(
   target: Target,
   scenario: Scenario,
@@ -97,11 +97,16 @@ export async function runScenario(
   const parent = mkdtempSync(join(base, "varve-bench-"));
   try {
     const directory = join(parent, "store");
-    let last: StepResult = { measurements: [] };
+    const results: StepResult[] = [];
     for (let step = 0; step < scenario.steps.length; step++) {
-      last = await runStep(target, scenario, step, size, directory, only);
+      results.push(
+        await runStep(target, scenario, step, size, directory, only),
+      );
     }
-    return last;
+    return {
+      measurements: results.flatMap(({ measurements }) => measurements),
+      facts: results.at(-1)?.facts,
+    };
   } finally {
     rmSync(parent, { recursive: true, force: true });
   }

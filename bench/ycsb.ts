@@ -27,7 +27,7 @@ import {
   Random,
   valueOf,
 } from "./data.ts";
-import { checkSome, lookUp, prepare } from "./db_bench.ts";
+import { prepare } from "./db_bench.ts";
 import {
   type Bench,
   measureEach,
@@ -35,6 +35,7 @@ import {
   type Scenario,
 } from "./measure.ts";
 import type { Store } from "./stores/store.ts";
+import { checkSome, lookUp } from "./workloads.ts";
 
 const SKEW = 0.99;
 const SCAN_ENTRIES_MAX = 100;

@@ -129,7 +129,7 @@ class Replay implements LogSink {
 }
 
 /** Bytes gathered for one group of a log that is written again. */
-const REWRITE_BYTES = 1024 * 1024;
+const REWRITE_BYTES = 512 * 1024;
 
 /** Writes to a log again what is in no table of a log that was replayed. */
 function rewrite(

@@ -7,7 +7,7 @@
 import { BlockCache } from "../../lib/cache/block_cache.ts";
 import { TableBlocks } from "../../lib/cache/layout.ts";
 import { fingerprintOf, hashKey, keyHash } from "../../lib/encoding/hash.ts";
-import { openBlock } from "../../lib/sstable/block.ts";
+import { BlockEntry, openBlock } from "../../lib/sstable/block.ts";
 import { BlockBuilder } from "../../lib/sstable/block_builder.ts";
 import { filterBuilder, mayContain } from "../../lib/sstable/filter.ts";
 import {
@@ -32,7 +32,9 @@ function fingerprint(key: Uint8Array): number {
 }
 
 /** A block of as many of the first entries as fit; how many they are. */
-function makeBlock(bytes: number): { bytes: Uint8Array; count: number } {
+function makeBlock(
+  bytes: number,
+): { bytes: Uint8Array; words: Int32Array; count: number } {
   const builder = new BlockBuilder(true);
   for (let i = 0; builder.size < bytes; i++) {
     const key = keys[i] ?? value;
@@ -40,8 +42,9 @@ function makeBlock(bytes: number): { bytes: Uint8Array; count: number } {
     builder.add(key, 0, key.length, 0, i + 1, value, 0, end, fingerprint(key));
   }
   const { count } = builder;
-  const into = new Uint8Array(builder.size);
-  return { bytes: into.subarray(0, builder.finish(into, 0)), count };
+  const words = new Int32Array(Math.ceil(builder.size / 4));
+  const into = new Uint8Array(words.buffer);
+  return { bytes: into.subarray(0, builder.finish(into, 0)), words, count };
 }
 
 function makeFilter(): Uint8Array {
@@ -55,7 +58,8 @@ function makeFilter(): Uint8Array {
 
 function defineBlock(): void {
   for (const size of [BLOCK_BYTES, 4 * BLOCK_BYTES]) {
-    const { bytes, count } = makeBlock(size);
+    const { bytes, words, count } = makeBlock(size);
+    const entry = new BlockEntry();
     const block = openBlock(bytes, 0, bytes.length, "micro", 0);
     const find = (key: Uint8Array) => block.find(key, key.length);
     expect(find(keys[7] ?? value) === 7, "a key of the block");
@@ -64,7 +68,7 @@ function defineBlock(): void {
       () => find(keys[anyOf(count)] ?? value),
     );
     const lookUp = (key: Uint8Array) =>
-      block.lookUp(key, key.length, fingerprint(key));
+      block.lookUp(key, key.length, fingerprint(key), entry, words);
     expect(lookUp(keys[7] ?? value) === 7, "a key by its fingerprint");
     bench(
       `look up in a block of ${size}, with the hash`,

@@ -171,16 +171,24 @@ export class BlockCache implements Lender {
    * @param counts Whether this is a use that keeps the block in the cache.
    */
   find(table: TableBlocks, ordinal: number, counts: boolean): boolean {
-    if (!this.enterSeen(table, ordinal)) {
-      if (!this.look(table, ordinal)) return false;
+    if (!this.enterSeen(table, ordinal) && !this.look(table, ordinal)) {
+      return false;
     }
     this.hits++;
-    if (counts) {
-      const at = hitsAt(this.entry);
-      const octets = this.octets;
-      if (octets[at] < HITS_MAX) octets[at]++;
-    }
+    if (counts) this.countHit(table.seen, ordinal * SEEN_WORDS + 3);
     return true;
+  }
+
+  /**
+   * Counts a hit of the block just found, unless it is noted that there were
+   * enough: they are forgotten only when its entry comes to name another place.
+   */
+  private countHit(seen: Int32Array, note: number): void {
+    if (seen[note] < 0) return;
+    const at = hitsAt(this.entry);
+    const { octets } = this;
+    if (octets[at] < HITS_MAX) octets[at]++;
+    else if (note < seen.length) seen[note] = ~this.entry;
   }
 
   /**
@@ -195,7 +203,8 @@ export class BlockCache implements Lender {
     const generation = seen[at + 2];
     if (generation === 0) return false;
     const place = seen[at];
-    const entry = seen[at + 3];
+    const note = seen[at + 3];
+    const entry = note ^ (note >> 31); // ~note if it is negative
     const shard = (entry - this.buckets) >>> (this.bucketBits + LINE_BITS);
     const own = segmentOf(place);
     const segment = shard * this.segments + own;

@@ -273,7 +273,7 @@ export function tagOf(hash: number, ordinal: number): number {
   return (Math.imul(hash, 0x27d4eb2f) + ordinal) | 1;
 }
 
-/** Words of {@linkcode TableBlocks.seen} for each block: place, length, generation (0 if it was not seen), bucket entry. */
+/** Words of {@linkcode TableBlocks.seen} for each block: place, length, generation (0 if it was not seen), bucket entry (~entry once no more hits need be counted). */
 export const SEEN_WORDS = 4;
 
 /** The blocks of one table, as one thread knows them. */

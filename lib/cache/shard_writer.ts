@@ -57,6 +57,11 @@ const STATE = 15;
 /** A segment of this state or a higher one has blocks. */
 export const READABLE: number = PROBATION;
 
+/** No entry of a bucket: all are taken. */
+const NONE_FREE = -1;
+/** No entry of a bucket: one of them names the block already. */
+const HELD = -2;
+
 type Queue = typeof PROBATION | typeof MAIN;
 
 /** One share of this many is on probation. */
@@ -115,8 +120,9 @@ export class ShardWriter {
   ): boolean {
     if (this.isGivenUp || !this.lock(shard)) return false;
     const tag = tagOf(hash, ordinal);
-    const isPut = !this.holds(hash, tag, table, ordinal) &&
-      this.append(hash, tag, table, ordinal, source, start, length);
+    const entry = this.entryFor(hash, tag, table, ordinal);
+    const isPut = entry !== HELD &&
+      this.append(hash, tag, entry, table, ordinal, source, start, length);
     this.unlock();
     return isPut;
   }
@@ -252,14 +258,15 @@ export class ShardWriter {
   private openSegment(queue: Queue): number {
     const hint = this.words[this.base + OPEN + queue] - 1;
     const { segments } = this.shape;
-    const isOpen = (segment: number) => {
-      const generation = this.generation(segment);
-      return stateOf(generation) === queue + OPENED && this.isOurs(generation);
-    };
     if (hint < 0 || hint >= segments) return -1;
-    if (isOpen(hint)) return hint;
-    for (let i = 0; i < segments; i++) if (isOpen(i)) return i;
+    if (this.isOpen(hint, queue)) return hint;
+    for (let i = 0; i < segments; i++) if (this.isOpen(i, queue)) return i;
     return -1;
+  }
+
+  private isOpen(segment: number, queue: Queue): boolean {
+    const generation = this.generation(segment);
+    return stateOf(generation) === queue + OPENED && this.isOurs(generation);
   }
 
   /** Opens a segment that no bucket names; returns it, or -1 if this holder was given up. */
@@ -453,6 +460,7 @@ export class ShardWriter {
   private append(
     hash: number,
     tag: number,
+    entry: number,
     table: TableBlocks,
     ordinal: number,
     source: Uint8Array,
@@ -474,7 +482,11 @@ export class ShardWriter {
       record * 4 + RECORD_HEADER_BYTES,
     );
     this.setFill(segment, fill + size);
-    this.publish(hash, tag, placeOf(segment, fill));
+    this.publish(
+      entry === NONE_FREE ? this.leastHit(hash) : entry,
+      tag,
+      placeOf(segment, fill),
+    );
     return true;
   }
 
@@ -496,22 +508,32 @@ export class ShardWriter {
       (hash & ((1 << this.shape.bucketBits) - 1)) * LINE_WORDS;
   }
 
-  private holds(
+  /** A free entry of a block's bucket, {@linkcode NONE_FREE}, or {@linkcode HELD} if the bucket names the block. */
+  private entryFor(
     hash: number,
     tag: number,
     table: TableBlocks,
     ordinal: number,
-  ): boolean {
+  ): number {
     const words = this.words;
     const bucket = this.bucketOf(hash);
-    const records = this.memory.records[this.shard];
+    let free = NONE_FREE;
     for (let entry = bucket; entry < bucket + WAYS; entry++) {
       const place = words[entry + PLACES];
-      if (words[entry] !== tag || place === 0 || !this.isSound(place)) continue;
-      const record = this.recordAt(segmentOf(place), offsetOf(place));
-      if (isRecordOf(records, record, table, ordinal)) return true;
+      if (place === 0) {
+        if (free < 0) free = entry;
+      } else if (words[entry] === tag && this.names(place, table, ordinal)) {
+        return HELD;
+      }
     }
-    return false;
+    return free;
+  }
+
+  /** Whether a place has a block. */
+  private names(place: number, table: TableBlocks, ordinal: number): boolean {
+    const records = this.memory.records[this.shard];
+    const record = this.recordAt(segmentOf(place), offsetOf(place));
+    return this.isSound(place) && isRecordOf(records, record, table, ordinal);
   }
 
   /** Whether a place is of a segment that has blocks: a holder that was given up may name one that is lost. */
@@ -529,8 +551,8 @@ export class ShardWriter {
     return -1;
   }
 
-  /** Names a record in its bucket: in a free entry, else in that of the block that was hit least. */
-  private publish(hash: number, tag: number, place: number): void {
+  /** The entry of a bucket that names nothing, or else the block that was hit least. */
+  private leastHit(hash: number): number {
     const words = this.words;
     const bucket = this.bucketOf(hash);
     let best = bucket;
@@ -544,10 +566,16 @@ export class ShardWriter {
         fewest = hits;
       }
     }
-    Atomics.store(words, best + PLACES, 0);
-    Atomics.store(words, best, tag);
-    this.clearHits(best, 0);
-    Atomics.store(words, best + PLACES, place);
+    return best;
+  }
+
+  /** Names a record in an entry of its bucket. */
+  private publish(entry: number, tag: number, place: number): void {
+    const words = this.words;
+    Atomics.store(words, entry + PLACES, 0);
+    Atomics.store(words, entry, tag);
+    this.clearHits(entry, 0);
+    Atomics.store(words, entry + PLACES, place);
   }
 
   private hitsOf(entry: number): number {

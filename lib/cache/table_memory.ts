@@ -8,14 +8,26 @@
  *
  * @module
  */
-import { EMPTY } from "../encoding/bytes.ts";
-
 /** Something whose part in memory can be dropped behind its back. */
 export interface PartOwner {
   /** Whether the part was used; cleared by whoever looks. */
   wasUsed: boolean;
   /** Drops the part; the next use reads it again. */
   dropPart(): void;
+}
+
+/** A buffer to read a block into, whose memory is also at hand as words. */
+export class ReadBuffer {
+  /** The buffer. */
+  readonly bytes: Uint8Array;
+  /** The same memory. */
+  readonly words: Int32Array;
+
+  /** A buffer of `length` bytes, or some more: whole words. */
+  constructor(length: number) {
+    this.words = new Int32Array(Math.ceil(length / 4));
+    this.bytes = new Uint8Array(this.words.buffer);
+  }
 }
 
 /** Larger buffers are not kept. */
@@ -28,8 +40,8 @@ export class TableMemory {
   /** Bytes of the parts held. */
   bytes = 0;
   private readonly parts = new Map<PartOwner, number>();
-  private first: Uint8Array = EMPTY;
-  private second: Uint8Array = EMPTY;
+  private first = new ReadBuffer(0);
+  private second = new ReadBuffer(0);
 
   /** Holds parts of `bytesMax` bytes together. */
   constructor(bytesMax: number) {
@@ -65,17 +77,17 @@ export class TableMemory {
    * A buffer of at least `length` bytes, good until the next call but one: it
    * is not the one that `held` is, which may still be used.
    */
-  buffer(length: number, held: Uint8Array): Uint8Array {
-    if (length > KEPT_BUFFER_BYTES) return new Uint8Array(length);
-    if (held !== this.first || this.first.length === 0) {
-      if (this.first.length < length) this.first = roomFor(length);
+  buffer(length: number, held: Uint8Array): ReadBuffer {
+    if (length > KEPT_BUFFER_BYTES) return new ReadBuffer(length);
+    if (held !== this.first.bytes) {
+      if (this.first.bytes.length < length) this.first = roomFor(length);
       return this.first;
     }
-    if (this.second.length < length) this.second = roomFor(length);
+    if (this.second.bytes.length < length) this.second = roomFor(length);
     return this.second;
   }
 }
 
-function roomFor(length: number): Uint8Array {
-  return new Uint8Array(Math.ceil(length / 4096) * 4096);
+function roomFor(length: number): ReadBuffer {
+  return new ReadBuffer(Math.ceil(length / 4096) * 4096);
 }

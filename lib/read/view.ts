@@ -71,9 +71,12 @@ export function lookUp(
     // mutant newer-in-level: a level is left out only if all of it is older than what was found
     if (newest[level] <= found.sequence) continue;
     const tables = levels[level];
-    const count = countTablesFrom(tables, key, keyLength);
-    if (count === 0) continue;
-    const table = tables[count - 1];
+    let place = 0; // A single table is asked at once: it knows its range.
+    if (tables.length !== 1) {
+      place = countTablesFrom(tables, key, keyLength) - 1;
+      if (place < 0) continue;
+    }
+    const table = tables[place];
     if (table.meta.newest <= found.sequence) continue;
     table.get(key, keyLength, line, bits, sequence, found);
   }

@@ -33,8 +33,9 @@ const WORDS_BYTES_MAX = 512 * 1024;
 export class Results {
   readonly #isSlab: boolean;
   readonly #loopBytesMax: number;
+  /** The slab. Asking a view for its buffer costs a call out of the compiled code on V8. */
+  #buffer: ArrayBuffer = new ArrayBuffer(0);
   #slab: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-  #slabBuffer: ArrayBuffer = this.#slab.buffer;
   #slabWords: Int32Array<ArrayBuffer> = new Int32Array(0);
   #used: number = 0;
   /** What was copied from last, as words: a scan copies many values of one block. */
@@ -73,7 +74,7 @@ export class Results {
       const offset = this.#reserve(length);
       const slab = this.#slab;
       copyInto(slab, offset, source, start, end, this.#loopBytesMax);
-      return new Uint8Array(this.#slabBuffer, offset, length);
+      return new Uint8Array(this.#buffer, offset, length);
     }
     if (!this.#isSlab && length <= LOOP_INSTEAD_OF_SLICE_BYTES_MAX) {
       const result = new Uint8Array(length);
@@ -118,7 +119,7 @@ export class Results {
     const to = (this.#reserve(padding + count * 4) + 3) >>> 2;
     const slab = this.#slabWords;
     for (let i = 0; i < count; i++) slab[to + i] = words[first + i];
-    return new Uint8Array(this.#slabBuffer, to * 4 + (start & 3), end - start);
+    return new Uint8Array(this.#buffer, to * 4 + (start & 3), end - start);
   }
 
   /** A copy of a piece of `a` followed by a piece of `b`. */
@@ -143,14 +144,14 @@ export class Results {
     const slab = this.#slab;
     copyInto(slab, offset, a, aStart, aEnd, loopBytesMax);
     copyInto(slab, offset + aLength, b, bStart, bEnd, loopBytesMax);
-    return new Uint8Array(slab.buffer, offset, length);
+    return new Uint8Array(this.#buffer, offset, length);
   }
 
   /** Sets `length` bytes of the slab aside and tells where they start. */
   #reserve(length: number): number {
     if (this.#used + length > this.#slab.length) {
       const buffer = new ArrayBuffer(SLAB_BYTES);
-      this.#slabBuffer = buffer;
+      this.#buffer = buffer;
       this.#slab = new Uint8Array(buffer);
       this.#slabWords = new Int32Array(buffer);
       markAsUntransferable(buffer);

@@ -8,22 +8,15 @@
  *
  * @module
  */
-import { compareRanges, copyInto, EMPTY } from "../encoding/bytes.ts";
+import { copyInto, EMPTY } from "../encoding/bytes.ts";
 import { getU32 } from "../encoding/fixed.ts";
 import { corruption } from "../errors.ts";
 import { FINGERPRINTED, WIDE_OFFSETS } from "./format.ts";
 
 /** What a comparison with an entry comes to that leaves its block; no difference is as large. */
 const OUTSIDE = 0x7fff_ffff;
-
-/** Four bytes of `bytes[at, end)` as an integer that sorts as they do; zeros behind the end. */
-export function headOf(bytes: Uint8Array, at: number, end: number): number {
-  let head = 0;
-  for (let i = at; i < at + 4; i++) {
-    head = (head << 8) | (i < end ? bytes[i] : 0);
-  }
-  return head ^ 0x8000_0000;
-}
+/** A byte times this is a word of four such bytes. */
+const EACH_BYTE = 0x0101_0101;
 
 /**
  * One block in memory; reused for the next one by {@linkcode Block.reset}.
@@ -40,9 +33,13 @@ export class Block {
   count = 0;
   /** Where the entries end. */
   entriesEnd = 0;
+  /** After {@linkcode Block.restStart}: where the rest of that entry's key ends. */
+  restEnd = 0;
+  /** The length of the shared prefix. */
+  shared = 0;
+  /** Where the offsets of the entries start. */
+  offsets = 0;
   private prefixStart = 0;
-  private prefixLength = 0;
-  private offsets = 0;
   private wide = false;
   /** Where the fingerprints are; -1 if there are none. */
   private fingerprints = -1;
@@ -70,7 +67,7 @@ export class Block {
       if (byte < 0x80) break;
     }
     this.prefixStart = at;
-    this.prefixLength = prefix;
+    this.shared = prefix;
     return count > 0 && entriesEnd >= at + prefix;
   }
 
@@ -96,19 +93,52 @@ export class Block {
   }
 
   /**
-   * The index of the first entry with a key; negative if there is none. Where
-   * there are fingerprints, only entries with the key's are looked at: most
-   * often one, and none if the key is absent.
+   * The index of the first entry with a key, which is left in `entry`; negative
+   * if there is none. Where there are fingerprints, only entries with the key's
+   * are looked at: most often one, and none if the key is absent.
+   *
+   * @param words The memory of the block as words: four fingerprints are looked
+   * at at once.
+   * @param known So many of the first bytes are known to be the block's.
    */
-  lookUp(key: Uint8Array, keyLength: number, fingerprint: number): number {
-    const { bytes, fingerprints, count } = this;
-    if (fingerprints < 0) return this.find(key, keyLength);
-    for (let index = 0; index < count; index++) {
-      if (bytes[fingerprints + index] !== fingerprint) continue;
-      if (this.comparePrefix(key, keyLength) !== 0) return -1;
-      if (this.hasKey(index, key, keyLength)) return index;
+  lookUp(
+    key: Uint8Array,
+    keyLength: number,
+    fingerprint: number,
+    entry: BlockEntry,
+    words: Int32Array,
+    known: number = 0,
+  ): number {
+    if (this.comparePrefix(key, keyLength, known) !== 0) return -1;
+    const { fingerprints, count } = this;
+    if (fingerprints < 0) return this.lookUpByOrder(key, keyLength, entry);
+    const end = fingerprints + count;
+    const pattern = Math.imul(fingerprint, EACH_BYTE);
+    // The bytes before the first fingerprint count as others.
+    let others = (1 << ((fingerprints & 3) * 8)) - 1;
+    for (let at = fingerprints & ~3; at < end; at += 4) {
+      const word = (words[at >>> 2] ^ pattern) | others;
+      others = 0;
+      // The top bit of each byte that is zero, and of some that are above one.
+      let marks = (word - EACH_BYTE) & ~word & (EACH_BYTE << 7);
+      for (; marks !== 0; marks &= marks - 1) {
+        const byte = (31 - Math.clz32(marks & -marks)) >>> 3;
+        const index = at + byte - fingerprints;
+        if (index >= count) return -1;
+        if (entry.readIf(this, index, key, keyLength)) return index;
+      }
     }
     return -1;
+  }
+
+  /** The same for a key that begins with the shared prefix, where there are no fingerprints. */
+  private lookUpByOrder(
+    key: Uint8Array,
+    keyLength: number,
+    entry: BlockEntry,
+  ): number {
+    const index = this.findAmong(0, this.count, key, keyLength);
+    return index >= 0 && entry.readIf(this, index, key, keyLength) ? index : -1;
   }
 
   /** The same for a key that begins with the shared prefix and is known not to sort before `low`, nor after entry `high`. */
@@ -118,7 +148,7 @@ export class Block {
     key: Uint8Array,
     keyLength: number,
   ): number {
-    const prefix = this.prefixLength;
+    const prefix = this.shared;
     let equal = -1;
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -133,28 +163,28 @@ export class Block {
     return equal === low ? low : -1 - low;
   }
 
-  /** See {@linkcode headOf}: of what entry `index` has behind the shared prefix. */
-  head(index: number): number {
+  /** Where what entry `index` has behind the shared prefix starts; its end is in {@linkcode Block.restEnd}. Neither is behind the entries. */
+  restStart(index: number): number {
+    const { bytes, entriesEnd } = this;
     let at = this.entry(index);
-    let rest = this.bytes[at++];
+    let rest = bytes[at++];
     if (rest >= 0x80) {
-      rest = (rest & 0x7f) | (this.bytes[at++] << 7);
-      if (rest >= 0x4000) rest = (rest & 0x3fff) | (this.bytes[at++] << 14);
+      rest = (rest & 0x7f) | (bytes[at++] << 7);
+      if (rest >= 0x4000) rest = (rest & 0x3fff) | (bytes[at++] << 14);
     }
-    return headOf(this.bytes, at, at + rest);
+    this.restEnd = at + rest < entriesEnd ? at + rest : entriesEnd;
+    return at < entriesEnd ? at : entriesEnd;
   }
 
-  /** Compares the shared prefix with the start of a key; 0 if the key begins with it. */
-  comparePrefix(key: Uint8Array, keyLength: number): number {
-    const prefix = this.prefixLength;
-    return compareRanges(
-      this.bytes,
-      this.prefixStart,
-      this.prefixStart + prefix,
-      key,
-      0,
-      keyLength < prefix ? keyLength : prefix,
-    );
+  /** Compares the shared prefix with the start of a key; 0 if the key begins with it. The first `known` bytes are taken for equal. */
+  comparePrefix(key: Uint8Array, keyLength: number, known: number = 0): number {
+    const { bytes, prefixStart, shared } = this;
+    const length = keyLength < shared ? keyLength : shared;
+    for (let i = known; i < length; i++) {
+      const difference = bytes[prefixStart + i] - key[i];
+      if (difference !== 0) return difference;
+    }
+    return shared - length;
   }
 
   /** Compares the rest of entry `index` with `key[from, to)`; {@linkcode OUTSIDE} if the entry leaves the block. */
@@ -181,18 +211,6 @@ export class Block {
     return rest - length;
   }
 
-  /** Whether entry `index` exists and has the key, which begins with the shared prefix; also if the entry leaves the block. */
-  hasKey(index: number, key: Uint8Array, keyLength: number): boolean {
-    if (index >= this.count) return false;
-    const difference = this.compareEntry(
-      index,
-      key,
-      this.prefixLength,
-      keyLength,
-    );
-    return difference === 0 || difference === OUTSIDE;
-  }
-
   /** Copies the shared prefix to the start of `into`; returns its length. */
   copyPrefix(into: Uint8Array): number {
     return copyInto(
@@ -200,13 +218,8 @@ export class Block {
       0,
       this.bytes,
       this.prefixStart,
-      this.prefixStart + this.prefixLength,
+      this.prefixStart + this.shared,
     );
-  }
-
-  /** The length of the shared prefix. */
-  get shared(): number {
-    return this.prefixLength;
   }
 }
 
@@ -242,6 +255,8 @@ export class BlockEntry {
   valueStart = 0;
   /** Where the value ends. */
   valueEnd = 0;
+  /** After {@linkcode BlockEntry.readIf} said yes: whether the entry is within its block. */
+  isWhole = false;
 
   /** Takes entry `index` of `block` apart; returns false if it leaves the block. */
   read(block: Block, index: number): boolean {
@@ -252,6 +267,41 @@ export class BlockEntry {
       rest = (rest & 0x7f) | (bytes[at++] << 7);
       if (rest >= 0x4000) rest = (rest & 0x3fff) | (bytes[at++] << 14);
     }
+    return this.readBehind(block, at, rest);
+  }
+
+  /**
+   * Takes entry `index` apart if it has the key, which begins with the shared
+   * prefix; returns whether it has. An entry that leaves the block is taken to
+   * have it: see {@linkcode BlockEntry.isWhole}.
+   */
+  readIf(
+    block: Block,
+    index: number,
+    key: Uint8Array,
+    keyLength: number,
+  ): boolean {
+    const { bytes } = block;
+    let at = block.entry(index);
+    let rest = bytes[at++];
+    if (rest >= 0x80) {
+      rest = (rest & 0x7f) | (bytes[at++] << 7);
+      if (rest >= 0x4000) rest = (rest & 0x3fff) | (bytes[at++] << 14);
+    }
+    this.isWhole = at + rest < block.offsets; // No, if they are no numbers.
+    if (!this.isWhole) return true;
+    const from = keyLength - rest;
+    if (from !== block.shared) return false;
+    for (let i = 0; i < rest; i++) {
+      if (bytes[at + i] !== key[from + i]) return false;
+    }
+    this.isWhole = this.readBehind(block, at, rest);
+    return true;
+  }
+
+  /** Takes an entry apart whose key's rest is known to be `rest` bytes from `at` on. */
+  private readBehind(block: Block, at: number, rest: number): boolean {
+    const { bytes } = block;
     this.restStart = at;
     this.restLength = rest;
     at += rest;

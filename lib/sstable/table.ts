@@ -20,9 +20,13 @@
 import type { BlockCache } from "../cache/block_cache.ts";
 import { TableBlocks } from "../cache/layout.ts";
 import type { OpenFiles } from "../cache/open_files.ts";
-import type { PartOwner, TableMemory } from "../cache/table_memory.ts";
+import type {
+  PartOwner,
+  ReadBuffer,
+  TableMemory,
+} from "../cache/table_memory.ts";
 import type { EntryKind, Found } from "../cursor.ts";
-import { copyInto } from "../encoding/bytes.ts";
+import { copyInto, sharedPrefixLength } from "../encoding/bytes.ts";
 import { fingerprintOf, hashKey, keyHash } from "../encoding/hash.ts";
 import { Decoder } from "../encoding/varint.ts";
 import { corruption } from "../errors.ts";
@@ -42,7 +46,7 @@ import {
   SECTION_TRAILER_LENGTH,
   verifySection,
 } from "./format.ts";
-import { mayHold, type TableMeta } from "./meta.ts";
+import type { TableMeta } from "./meta.ts";
 import { TableIndex } from "./table_index.ts";
 
 /** What reading tables counts, for all tables of a database. */
@@ -75,14 +79,47 @@ export interface TableContext {
 
 /** The part of a table that is in memory once its file is open. */
 interface Opened {
-  readonly footer: Footer;
+  readonly baseSequence: number;
   readonly index: TableIndex | undefined;
+  /** How many leading bytes separators and keys share for certain. */
+  readonly indexKnown: number;
   readonly filter: Uint8Array | undefined;
   readonly fragments: readonly Fragment[];
 }
 
 /** Bytes that a fragment takes beside its bounds. */
 const FRAGMENT_BYTES = 64;
+
+/** How many leading bytes all keys share that lie between the smallest and the largest one. */
+function sharedBy({ smallest, largest, unbounded }: TableMeta): number {
+  if (unbounded) return 0;
+  return sharedPrefixLength(
+    smallest,
+    0,
+    smallest.length,
+    largest,
+    0,
+    largest.length,
+  );
+}
+
+/**
+ * Negative, zero or positive as `key[0, keyLength)`, whose first bytes are those
+ * of `bound`, sorts before, with or after it. One subtraction, whatever decides:
+ * see {@linkcode Table.get} for why.
+ */
+function orderFrom(
+  shared: number,
+  key: Uint8Array,
+  keyLength: number,
+  bound: Uint8Array,
+): number {
+  const { length } = bound;
+  const end = keyLength < length ? keyLength : length;
+  let at = shared;
+  while (at < end && key[at] === bound[at]) at++;
+  return (at < end ? key[at] : keyLength) - (at < end ? bound[at] : length);
+}
 
 /** Whether sequences ascend from `oldest` or above to `newest` or below. */
 function areBetween(
@@ -127,8 +164,12 @@ export class Table implements PartOwner {
   /** Whether filter, index or range tombstones were used; see {@linkcode TableMemory}. */
   wasUsed = false;
   private readonly blocks: TableBlocks;
+  /** How many leading bytes all its keys share, by what the manifest says. */
+  private readonly shared: number;
   private readonly block = new Block();
   private readonly entry = new BlockEntry();
+  /** How many leading bytes of the key that is looked up are known to be those of all keys. */
+  private known = 0;
   private file: File | undefined;
   private opened: Opened | undefined;
   private users = 0;
@@ -140,6 +181,7 @@ export class Table implements PartOwner {
     this.path = path;
     this.context = context;
     this.blocks = new TableBlocks(meta.number);
+    this.shared = sharedBy(meta);
   }
 
   /** Counts one more version or job that uses the table. */
@@ -204,8 +246,9 @@ export class Table implements PartOwner {
     const index = this.readIndex(footer.index);
     this.checkProperties(properties, index?.count ?? 0);
     return {
-      footer,
+      baseSequence: footer.baseSequence,
       index,
+      indexKnown: index === undefined ? 0 : this.sharedWith(index.block),
       filter: filter.length === 0 || this.context.withoutFilters
         ? undefined
         : this.checkFilter(this.readSection(filter), filter),
@@ -256,6 +299,21 @@ export class Table implements PartOwner {
     if (length === 0) return undefined;
     const bytes = this.readSection(handle);
     return new TableIndex(openBlock(bytes, 0, length, this.path, offset));
+  }
+
+  /** How many of the first bytes that all keys share are those of a block's prefix. */
+  private sharedWith(block: Block): number {
+    const prefix = new Uint8Array(block.shared);
+    block.copyPrefix(prefix);
+    const { smallest } = this.meta;
+    return sharedPrefixLength(
+      prefix,
+      0,
+      prefix.length,
+      smallest,
+      0,
+      this.shared,
+    );
   }
 
   /** Reads and verifies a section; returns its content. */
@@ -364,7 +422,7 @@ export class Table implements PartOwner {
 
   /** What its sequences are stored relative to. */
   get baseSequence(): number {
-    return this.open().footer.baseSequence;
+    return this.open().baseSequence;
   }
 
   /** How many data blocks the table has. */
@@ -397,7 +455,7 @@ export class Table implements PartOwner {
     sequence: number,
     found: Found,
   ): void {
-    if (!mayHold(this.meta, key, keyLength)) return;
+    if (!this.mayHold(key, keyLength)) return;
     if (!found.holdsSoFar()) return;
     const opened = this.open();
     const { fragments, filter, index } = opened;
@@ -409,14 +467,16 @@ export class Table implements PartOwner {
     }
     // mutant newer-in-table: a table is left out only if all of it is older than what was found
     if (index === undefined || found.sequence >= this.meta.newest) return;
+    // What is counted is counted on every way through: on V8, code that was
+    // made while only one of them was taken is thrown away at the first turn.
     const counters = this.context.counters;
     if (filter !== undefined) {
+      const skips = mayContain(filter, line, bits) ? 0 : 1;
       counters.bloomChecks++;
-      if (!mayContain(filter, line, bits)) {
-        counters.bloomSkips++;
-        return;
-      }
+      counters.bloomSkips += skips;
+      if (skips === 1) return;
     }
+    this.known = this.shared;
     const isPresent = this.search(
       opened,
       index,
@@ -427,7 +487,19 @@ export class Table implements PartOwner {
       true,
       fingerprintOf(bits),
     );
-    if (!isPresent && filter !== undefined) counters.falsePositives++;
+    counters.falsePositives += isPresent || filter === undefined ? 0 : 1;
+  }
+
+  /** Whether the table may say something of a key; if so, the key begins with the bytes that all keys of the table share. */
+  private mayHold(key: Uint8Array, keyLength: number): boolean {
+    const { shared } = this;
+    const { smallest, largest, unbounded } = this.meta;
+    if (keyLength < shared) return false;
+    for (let i = 0; i < shared; i++) {
+      if (key[i] !== smallest[i]) return false;
+    }
+    return orderFrom(shared, key, keyLength, smallest) >= 0 &&
+      (unbounded || orderFrom(shared, key, keyLength, largest) <= 0);
   }
 
   /** Whether an entry of the key older than `sequence` is in the table. Asked by jobs: it leaves the cache alone. */
@@ -443,6 +515,7 @@ export class Table implements PartOwner {
     hashKey(key, 0, keyLength);
     const fingerprint = fingerprintOf(keyHash.bits);
     const newest = sequence - 1;
+    this.known = 0;
     do {
       found.reset();
       this.search(
@@ -467,7 +540,7 @@ export class Table implements PartOwner {
 
   /** Offers the newest visible entry of the key; returns whether the key is there in any version. */
   private search(
-    { footer }: Opened,
+    { baseSequence, indexKnown }: Opened,
     index: TableIndex,
     key: Uint8Array,
     keyLength: number,
@@ -476,13 +549,17 @@ export class Table implements PartOwner {
     isLookup: boolean,
     fingerprint: number,
   ): boolean {
-    const base = footer.baseSequence;
+    const { known } = this;
     let isPresent = false;
-    let ordinal = index.find(key, keyLength);
+    let ordinal = index.find(
+      key,
+      keyLength,
+      known < indexKnown ? known : indexKnown,
+    );
     for (; ordinal < index.count; ordinal++) {
       let outcome = this.lookInCache(
         ordinal,
-        base,
+        baseSequence,
         key,
         keyLength,
         sequence,
@@ -491,8 +568,16 @@ export class Table implements PartOwner {
         fingerprint,
       );
       if (outcome < 0) {
-        this.readForLookup(ordinal, found.value, isLookup);
-        outcome = this.look(base, key, keyLength, sequence, found, fingerprint);
+        const { words } = this.readForLookup(ordinal, found.value, isLookup);
+        outcome = this.look(
+          baseSequence,
+          key,
+          keyLength,
+          sequence,
+          found,
+          fingerprint,
+          words,
+        );
       }
       if (outcome === DAMAGED) throw this.badEntry(ordinal);
       if (outcome !== ABSENT) isPresent = true;
@@ -517,7 +602,15 @@ export class Table implements PartOwner {
       const { segment, generation } = cache;
       const isBlock = this.block.reset(cache.source, cache.start, cache.length);
       const outcome = isBlock
-        ? this.look(base, key, keyLength, sequence, found, fingerprint)
+        ? this.look(
+          base,
+          key,
+          keyLength,
+          sequence,
+          found,
+          fingerprint,
+          cache.words,
+        )
         : DAMAGED;
       if (outcome === FOUND) {
         found.lend(cache, segment, generation, cache.words);
@@ -529,7 +622,7 @@ export class Table implements PartOwner {
     return -1;
   }
 
-  /** Looks for the key in the block at hand. */
+  /** Looks for the key in the block at hand, which lies in the memory that `words` are. */
   private look(
     base: number,
     key: Uint8Array,
@@ -537,12 +630,13 @@ export class Table implements PartOwner {
     sequence: number,
     found: Found,
     fingerprint: number,
+    words: Int32Array,
   ): Outcome {
-    const { block, entry } = this;
-    let at = block.lookUp(key, keyLength, fingerprint);
+    const { block, entry, known } = this;
+    let at = block.lookUp(key, keyLength, fingerprint, entry, words, known);
     if (at < 0) return ABSENT;
-    while (at < block.count) {
-      if (!entry.read(block, at)) return DAMAGED;
+    do {
+      if (!entry.isWhole) return DAMAGED;
       const own = base + entry.sequence;
       if (own <= sequence) {
         if (own <= found.sequence) return SETTLED;
@@ -552,27 +646,30 @@ export class Table implements PartOwner {
           block.bytes,
           entry.valueStart,
           entry.valueEnd,
+          words,
         );
         return FOUND;
       }
-      if (!block.hasKey(++at, key, keyLength)) break;
-    }
-    return at < block.count ? SETTLED : BEYOND;
+      if (++at === block.count) return BEYOND;
+    } while (entry.readIf(block, at, key, keyLength));
+    return SETTLED;
   }
 
-  /** Makes the block at hand one that is read from the file. */
+  /** Makes the block at hand one that is read from the file; returns where it lies. */
   private readForLookup(
     ordinal: number,
     held: Uint8Array,
     isLookup: boolean,
-  ): void {
+  ): ReadBuffer {
     const { memory } = this.context;
     const handle = this.handle(ordinal);
     const length = handle.length + SECTION_TRAILER_LENGTH;
-    const bytes = memory.buffer(length, held);
+    const buffer = memory.buffer(length, held);
+    const { bytes } = buffer;
     this.readBlock(handle, bytes);
     if (isLookup) this.keep(ordinal, bytes, handle.length);
     this.resetBlock(this.block, bytes, 0, handle);
+    return buffer;
   }
 
   /** Reads and verifies a data block. */

@@ -62,7 +62,7 @@ export class LogWriter {
   private syncs = 0;
   /** Where the filler ends. */
   private laidOut = LOG_HEADER_LENGTH;
-  private fillerBytes: number;
+  private readonly fillerBytes: number;
 
   private constructor(header: LogHeader, file: File, usualSize: number) {
     this.number = header.number;
@@ -237,14 +237,9 @@ export class LogWriter {
     const grown = Math.max(FILLER_BYTES_MIN, this.end);
     const length = Math.min(grown, this.fillerBytes);
     if (length === 0 || start - this.end > length >>> 2) return;
-    try {
-      this.file.writeAt(fillerOf(length), start);
-      this.laidOut = start + length;
-    } catch {
-      // The disk is full, perhaps: groups may yet find room. What was written
-      // of the filler is filler.
-      this.fillerBytes = 0;
-    }
+    // A failure is one of the log: no sync is believed after it.
+    this.file.writeAt(fillerOf(length), start);
+    this.laidOut = start + length;
   }
 
   /** What {@linkcode LogWriter.sync} does, blocking. */

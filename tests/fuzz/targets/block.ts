@@ -15,6 +15,7 @@ import { fromBytes, toBytes } from "../../unit/support/entries.ts";
 import { filled } from "../../engine/support/bytes.ts";
 import { mutated, randomBytes } from "../support/mutate.ts";
 import { FILLS, surrounded, type Target } from "../support/target.ts";
+import { wordsOf } from "../../unit/support/words.ts";
 
 /** An entry of a block. */
 interface Entry {
@@ -103,12 +104,14 @@ function askAll(
     const value = fromBytes(bytes.subarray(valueStart, valueEnd));
     answers.push(`${i} ${key} ${entry.tag} ${entry.sequence} ${value}`);
   }
+  const words = wordsOf(block.bytes);
   for (const probe of probes) {
     const at = block.find(probe, probe.length);
     const index = at < 0 ? -1 - at : at;
     assert(Number.isInteger(at) && index <= block.count, `find gave ${at}`);
     answers.push(`find ${at}`);
-    const found = block.lookUp(probe, probe.length, fingerprint(probe));
+    const mark = fingerprint(probe);
+    const found = block.lookUp(probe, probe.length, mark, entry, words);
     assert(Number.isInteger(found) && found < block.count, `${found}`);
     answers.push(`lookUp ${Math.max(-1, found)}`);
   }
@@ -129,13 +132,16 @@ function checkAnswers(
   assert(block.reset(bytes, 0, bytes.length));
   assertEquals(block.count, entries.length);
   const index = new TableIndex(block);
+  const entry = new BlockEntry();
+  const words = wordsOf(bytes);
   for (const probe of probes) {
     const key = toBytes(probe);
     const first = entries.findIndex((entry) => entry.key >= probe);
     const place = first < 0 ? entries.length : first;
     const isThere = entries[place]?.key === probe;
     assertEquals(block.find(key, key.length), isThere ? place : -1 - place);
-    const found = block.lookUp(key, key.length, fingerprint(key));
+    const mark = fingerprint(key);
+    const found = block.lookUp(key, key.length, mark, entry, words);
     assertEquals(Math.max(-1, found), isThere ? place : -1);
     for (let i = 0; i < 3; i++) {
       assertEquals(index.find(key, key.length), place);

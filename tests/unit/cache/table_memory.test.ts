@@ -77,14 +77,15 @@ test("when all were used lately one goes all the same; a part larger than all is
 test("a buffer is used again, but not the one that is still held", () => {
   const memory = new TableMemory(1);
   const first = memory.buffer(5000, new Uint8Array(1));
-  assertGreater(first.length, 4999);
+  assertGreater(first.bytes.length, 4999);
+  assertStrictEquals(first.words.buffer, first.bytes.buffer);
   assertStrictEquals(memory.buffer(10, new Uint8Array(1)), first);
-  const second = memory.buffer(10, first);
+  const second = memory.buffer(10, first.bytes);
   assertNotStrictEquals(second, first);
-  assertStrictEquals(memory.buffer(10, second), first);
-  assertStrictEquals(memory.buffer(10, first), second);
-  assertEquals(memory.buffer(1 << 21, first).length, 1 << 21);
-  assertStrictEquals(memory.buffer(10, second), first);
+  assertStrictEquals(memory.buffer(10, second.bytes), first);
+  assertStrictEquals(memory.buffer(10, first.bytes), second);
+  assertEquals(memory.buffer((1 << 21) - 1, first.bytes).bytes.length, 1 << 21);
+  assertStrictEquals(memory.buffer(10, second.bytes), first);
 });
 
 test("many tables are read with little memory, cursors in the middle of them included", () => {

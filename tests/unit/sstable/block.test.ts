@@ -17,7 +17,6 @@ import { getU32 } from "../../../lib/encoding/fixed.ts";
 import {
   assert,
   assertEquals,
-  assertFalse,
   assertGreater,
   assertGreaterOrEqual,
   assertInstanceOf,
@@ -36,6 +35,7 @@ import {
 } from "../support/entries.ts";
 import { around, longestKey, randomKey, smallKey } from "../support/keys.ts";
 import { randomEntries } from "../support/tables.ts";
+import { wordsOf } from "../support/words.ts";
 
 interface Built {
   readonly bytes: Uint8Array;
@@ -125,24 +125,45 @@ function checkBlock(
   }
 }
 
+/** Whether `entry` is what lookups leave of an entry. */
+function checkTaken(
+  block: Block,
+  entry: BlockEntry,
+  { key, sequence, value }: Entry,
+  where: string,
+): void {
+  assert(entry.isWhole, where);
+  assertEquals(entry.restLength, key.length - block.shared, where);
+  assertEquals(entry.sequence, sequence, where);
+  const { valueStart, valueEnd } = entry;
+  assertEquals(block.bytes.slice(valueStart, valueEnd), value, where);
+}
+
 function checkFind(
   block: Block,
   entries: readonly Entry[],
   probes: Iterable<string>,
   message: string,
 ): void {
+  const words = wordsOf(block.bytes);
+  const entry = new BlockEntry();
   for (const probe of probes) {
     const key = toBytes(`${probe}junk`);
     const expected = indexOf(entries, probe);
     const where = `${message}, ${JSON.stringify(probe.slice(0, 80))}`;
     assertEquals(block.find(key, probe.length), expected, where);
     const mark = fingerprint(key, 0, probe.length);
-    const found = block.lookUp(key, probe.length, mark);
+    const found = block.lookUp(key, probe.length, mark, entry, words);
     assertEquals(Math.max(-1, found), Math.max(-1, expected), where);
+    if (expected >= 0) checkTaken(block, entry, entries[expected], where);
     if (!probe.startsWith(entries[0].key.slice(0, block.shared))) continue;
+    const { shared } = block;
+    const again = block.lookUp(key, probe.length, mark, entry, words, shared);
+    assertEquals(again, found, where);
     const at = expected < 0 ? -1 - expected : expected;
-    assertEquals(block.hasKey(at, key, probe.length), expected >= 0, where);
-    assertFalse(block.hasKey(entries.length, key, probe.length), where);
+    if (at === entries.length) continue;
+    const isIt = entry.readIf(block, at, key, probe.length);
+    assertEquals(isIt, expected >= 0, where);
   }
 }
 
@@ -226,12 +247,40 @@ test("a fingerprint that other keys have, too, tells nothing wrong", () => {
   const at = built.start + built.length - 4 - 3 * entries.length;
   built.bytes.fill(7, at, at + entries.length);
   const block = open(built);
+  const words = wordsOf(block.bytes);
+  const entry = new BlockEntry();
   for (const probe of around(entries.map(({ key }) => key))) {
     const key = toBytes(`${probe}junk`);
-    const found = block.lookUp(key, probe.length, 7);
+    const found = block.lookUp(key, probe.length, 7, entry, words);
     const expected = Math.max(-1, indexOf(entries, probe));
     assertEquals(Math.max(-1, found), expected, probe);
-    assertEquals(block.lookUp(key, probe.length, 8), -1, probe);
+    const none = block.lookUp(key, probe.length, 8, entry, words);
+    assertEquals(none, -1, probe);
+  }
+});
+
+test("lookUp() finds each entry wherever its fingerprint lies in a word, beside others that differ in one bit", () => {
+  const entries = Array.from({ length: 23 }, (_, i) => put(`key${i + 10}`, i));
+  for (let start = 0; start < 4; start++) {
+    const built = build(entries, new BlockBuilder(true), start);
+    const at = built.start + built.length - 4 - 3 * entries.length;
+    for (const mark of [0, 1, 0x7f, 0x80, 0xff]) {
+      for (const [i, { key }] of entries.entries()) {
+        built.bytes.fill(mark ^ 1, at, at + entries.length);
+        built.bytes[at + i] = mark;
+        const block = open(built);
+        const entry = new BlockEntry();
+        const words = wordsOf(built.bytes);
+        const bytes = toBytes(key);
+        const found = block.lookUp(bytes, bytes.length, mark, entry, words);
+        assertEquals(found, i, `${mark} at ${i}, block at ${start}`);
+        // What lies behind the fingerprints is none of them.
+        built.bytes.fill(mark ^ 1, at, at + entries.length);
+        const none = wordsOf(built.bytes);
+        const other = block.lookUp(bytes, bytes.length, mark, entry, none);
+        assertEquals(other, -1, `${mark} nowhere, block at ${start}`);
+      }
+    }
   }
 });
 
@@ -368,6 +417,19 @@ test(
         for (const { key } of entries) {
           const found = block.find(toBytes(key), key.length);
           assert(found < block.count && found >= -1 - block.count);
+          const mark = fingerprint(toBytes(key), 0, key.length);
+          const words = wordsOf(bytes);
+          const taken = block.lookUp(
+            toBytes(key),
+            key.length,
+            mark,
+            entry,
+            words,
+          );
+          assertLess(taken, block.count);
+          if (taken >= 0 && entry.isWhole) {
+            assertLessOrEqual(entry.valueEnd, block.entriesEnd);
+          }
         }
         for (let i = 0; i < Math.min(block.count, 100); i++) {
           if (entry.read(block, i)) {

@@ -287,6 +287,38 @@ test("a key outside the table's bounds asks no filter and opens no file", () => 
   assertEquals(context.counters.bloomChecks, 0);
 });
 
+test("keys that share leading bytes, and probes that lack some of them", () => {
+  const entries = Array.from(
+    { length: 300 },
+    (_, i) => put(`user/${i + 100}`, i + 1),
+  );
+  const made = makeTable(sorted(entries), [], { bloomBitsPerKey: 0 });
+  const context = newContext(made.files);
+  const table = openTable(made, context);
+  made.files.resetCounts();
+  const outside = [
+    "",
+    "u",
+    "user",
+    "user/",
+    "uzer/150",
+    "user/1",
+    "user/4",
+    "user0150",
+    "tser/150",
+  ];
+  for (const probe of outside) {
+    assertEquals(lookUpIn(table, probe, 2000).sequence, 0, probe);
+  }
+  assertEquals(made.files.counts.open, 0);
+  for (const probe of around(entries.map(({ key }) => key))) {
+    const expected = entries.find(({ key }) => key === probe)?.sequence ?? 0;
+    // Read from the file or from the cache, and from the cache.
+    assertEquals(lookUpIn(table, probe, 2000).sequence, expected, probe);
+    assertEquals(lookUpIn(table, probe, 2000).sequence, expected, probe);
+  }
+});
+
 test("holdsOlder() looks at points older than a sequence only", () => {
   const table = openTable(makeTable([
     put("a", 10),

@@ -1,9 +1,9 @@
 /** The index of a table against a linear search. */
 import { test } from "node:test";
-import { headOf, openBlock } from "../../../lib/sstable/block.ts";
+import { openBlock } from "../../../lib/sstable/block.ts";
 import { BlockBuilder } from "../../../lib/sstable/block_builder.ts";
 import { TableIndex } from "../../../lib/sstable/table_index.ts";
-import { assert, assertEquals, assertGreater } from "../../assert.ts";
+import { assertEquals } from "../../assert.ts";
 import { Random } from "../../engine/support/random.ts";
 import { toBytes } from "../support/entries.ts";
 import { around, randomKey, smallKey } from "../support/keys.ts";
@@ -19,16 +19,18 @@ function indexOf(separators: readonly string[]): TableIndex {
   return new TableIndex(openBlock(bytes, 0, length, "/db/t", 0));
 }
 
-function check(separators: readonly string[], probes: Iterable<string>): void {
+function check(separators: readonly string[], probes: readonly string[]): void {
   const index = indexOf(separators);
   assertEquals(index.count, separators.length);
-  for (const probe of probes) {
+  const random = new Random(probes.length);
+  for (let i = 0; i < probes.length; i++) {
+    // Now the next one, now one that lies far off.
+    const probe = i % 2 === 0 ? probes[i] : random.pick(probes);
     const at = separators.findIndex((separator) => separator >= probe);
     const expected = at < 0 ? separators.length : at;
     const key = toBytes(`${probe}junk`);
-    // As bytes at first, later as integers.
+    // Without a hint or with one of a neighbour, and with its own.
     assertEquals(index.find(key, probe.length), expected, probe);
-    for (let i = 0; i < index.count / 4; i++) index.find(key, probe.length);
     assertEquals(index.find(key, probe.length), expected, probe);
   }
 }
@@ -54,24 +56,19 @@ test("find(): separators that agree in many bytes, or are prefixes of each other
   }
 });
 
-test("headOf() sorts as the bytes do, as far as it sees them", () => {
-  const random = new Random(4);
-  let equal = 0;
-  for (let i = 0; i < 5000; i++) {
-    const make = () =>
-      Uint8Array.from({ length: random.below(7) }, () => random.below(256));
-    const [a, b] = [make(), make()];
-    if (random.chance(30)) b.set(a.subarray(0, Math.min(4, b.length)));
-    const difference = headOf(a, 0, a.length) - headOf(b, 0, b.length);
-    const pad = (bytes: Uint8Array) => [...bytes.subarray(0, 4), 0, 0, 0, 0];
-    const [x, y] = [pad(a), pad(b)];
-    const at = [0, 1, 2, 3].find((n) => x[n] !== y[n]);
-    if (at === undefined) equal++;
-    assertEquals(
-      Math.sign(difference),
-      at === undefined ? 0 : Math.sign(x[at] - y[at]),
-    );
+test("find() where separators crowd in one part of the range, or lie beyond the values that a sample shows", () => {
+  const crowd = Array.from({ length: 500 }, (_, i) => `m${i + 1000}`);
+  const odd = Array.from({ length: 40 }, (_, i) => `m${i + 1100}\xff${i}`);
+  const separators = ["a", ...crowd, ...odd, "z"].sort();
+  check(separators, separators.flatMap((key) => [...around(key)]));
+});
+
+test("find() with leading bytes that are known to be the separators'", () => {
+  const separators = Array.from({ length: 300 }, (_, i) => `key${i + 100}`);
+  const index = indexOf(separators);
+  for (const [i, separator] of separators.entries()) {
+    for (let known = 0; known <= index.block.shared; known++) {
+      assertEquals(index.find(toBytes(separator), separator.length, known), i);
+    }
   }
-  assertGreater(equal, 100);
-  assert(headOf(toBytes("abcd"), 1, 3) === headOf(toBytes("bc"), 0, 2));
 });
