@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { copyBytes, EMPTY } from "./encoding/bytes.ts";
+import { compareRanges, copyBytes, EMPTY } from "./encoding/bytes.ts";
 
 /** What an entry does to its key. Values are part of the formats. */
 export type EntryKind = 0 | 1;
@@ -60,6 +60,16 @@ export abstract class Cursor {
   abstract next(): void;
   /** Moves to the previous entry; the cursor must be valid. */
   abstract previous(): void;
+  /**
+   * How many entries from this one on, itself counted, are known to lie before
+   * `stop[0, length)`, or backwards at or after it; 0 only if this one does
+   * not. So many need no look at their keys.
+   */
+  run(stop: Uint8Array, length: number, backwards: boolean): number {
+    const { key, keyStart, keyEnd } = this;
+    const isBefore = compareRanges(key, keyStart, keyEnd, stop, 0, length) < 0;
+    return isBefore !== backwards ? 1 : 0;
+  }
   /**
    * Goes on past versions of the key that are newer than `sequence`: one step
    * at least, and never past an older one or past the first entry of the next

@@ -4,9 +4,9 @@
  * @module
  */
 import { type Codec, utf8 as utf8Codec } from "./codecs.ts";
-import { copyBytes, encodeUtf8Into } from "./encoding/bytes.ts";
+import { copyBytes, EMPTY, encodeUtf8Into } from "./encoding/bytes.ts";
 import { type LooseRange, resolveBounds } from "./read/bounds.ts";
-import { Scan, type ScanHost } from "./read/scan.ts";
+import { Scan } from "./read/scan.ts";
 import type { Pin, ReadSource } from "./read/source.ts";
 import type { Bounds } from "./read/visible.ts";
 import type { ScanOptions } from "./types.ts";
@@ -23,10 +23,27 @@ function isPlain(text: string, codec: unknown): boolean {
   return codec === undefined || text.isWellFormed();
 }
 
-function encodePrefix(prefix: unknown): Uint8Array {
-  const bytes = checkKey(bytesOf(prefix, undefined, "prefix"));
-  return copyBytes(bytes, 0, bytes.length);
+/** How bounds become bytes that stay as they are. */
+interface BoundEncoder {
+  readonly bound: (bound: unknown) => Uint8Array;
+  readonly prefix: (prefix: unknown) => Uint8Array;
 }
+
+function boundEncoder(
+  codec: Codec<unknown> | undefined,
+  copy: (bytes: Uint8Array) => Uint8Array,
+): BoundEncoder {
+  return {
+    bound: (bound) => {
+      if (bound === null) throw invalid("a bound is null; leave it out");
+      return copy(checkKey(bytesOf(bound, codec, "a bound")));
+    },
+    prefix: (prefix) => copy(checkKey(bytesOf(prefix, undefined, "prefix"))),
+  };
+}
+
+const copyAll = (bytes: Uint8Array): Uint8Array =>
+  copyBytes(bytes, 0, bytes.length);
 
 /** Reads of one database. */
 export class Reader<K, V> {
@@ -46,8 +63,9 @@ export class Reader<K, V> {
   private readonly valueScratch = new Uint8Array(8192);
   /** Whether a codec of the program's own is called for keys or values: it may call the database, or use one buffer for all that it encodes. */
   readonly hasForeignCodec: boolean;
-  private readonly host: ScanHost;
-  private readonly encodeBound: (bound: unknown) => Uint8Array;
+  private readonly encoder: BoundEncoder;
+  /** For bounds that are not kept for long, so that copies may share memory as results do. */
+  private readonly scanEncoder: BoundEncoder;
 
   /** Reads of `source`. */
   constructor(
@@ -61,15 +79,12 @@ export class Reader<K, V> {
     const isOurs = (codec: unknown) =>
       codec === undefined || codec === utf8Codec;
     this.hasForeignCodec = !isOurs(keys) || !isOurs(values);
-    this.encodeBound = (bound) => {
-      if (bound === null) throw invalid("a bound is null; leave it out");
-      return this.keyCopy(bound, "a bound");
-    };
-    this.host = {
-      checkOpen: () => source.checkOpen(),
-      pause: () => source.runtime.pause(),
-      now: () => source.runtime.monotonicClock(),
-    };
+    const codec = keys as Codec<unknown> | undefined;
+    this.encoder = boundEncoder(codec, copyAll);
+    this.scanEncoder = boundEncoder(
+      codec,
+      (bytes) => source.results.copyTwo(bytes, 0, bytes.length, EMPTY, 0, 0),
+    );
   }
 
   /** Throws `CLOSED` if the database is closed. */
@@ -150,16 +165,19 @@ export class Reader<K, V> {
 
   /** The bounds of a range, as copies. */
   bounds(range: LooseRange): Bounds {
-    return resolveBounds(range, this.encodeBound, encodePrefix);
+    const { bound, prefix } = this.encoder;
+    return resolveBounds(range, bound, prefix);
   }
 
   /** A scan of the moment of `pin`, or of now. */
   scan(options: ScanOptions<never> | undefined, pin?: Pin): Scan<K, V> {
     const checked = checkScanOptions(options);
     const { reverse = false, limit = Infinity } = checked;
-    const rows = this.source.rows(this.bounds(checked), reverse, pin);
+    const { bound, prefix } = this.scanEncoder;
+    const bounds = resolveBounds(checked, bound, prefix);
+    const rows = this.source.rows(bounds, reverse, pin);
     this.openScans++;
-    return new Scan(this.host, {
+    return new Scan(this.source, {
       rows,
       limit,
       keys: this.keys,

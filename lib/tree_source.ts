@@ -8,12 +8,14 @@ import { VarveError } from "./errors.ts";
 import { type Pin, type ReadSource, type Rows, rowsOf } from "./read/source.ts";
 import { findValue, hasValue, releaseView, retainView } from "./read/view.ts";
 import type { Bounds } from "./read/visible.ts";
+import type { Results } from "./runtime/results.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { Tree } from "./write/tree.ts";
 
 /** A tree as something to read from. */
 export class TreeSource implements ReadSource {
   readonly runtime: Runtime;
+  readonly results: Results;
   private readonly tree: Tree;
   private readonly found = new Found();
 
@@ -21,6 +23,7 @@ export class TreeSource implements ReadSource {
   constructor(tree: Tree) {
     this.tree = tree;
     this.runtime = tree.runtime;
+    this.results = tree.results;
   }
 
   checkOpen(): void {
@@ -42,7 +45,7 @@ export class TreeSource implements ReadSource {
       keyLength,
       sequence,
       this.found,
-      tree.results,
+      this.results,
     );
   }
 
@@ -58,7 +61,7 @@ export class TreeSource implements ReadSource {
     retainView(view);
     try {
       const sequence = pin === undefined ? tree.lastSequence : pin.sequence;
-      const rows = rowsOf(view, bounds, sequence, reverse, tree.results);
+      const rows = rowsOf(view, bounds, sequence, reverse, this.results);
       rows.onClose = () => releaseView(view);
       return rows;
     } catch (error) {

@@ -22,9 +22,11 @@ export class MergingCursor {
   private readonly reverse: boolean;
   private readonly heap: Cursor[] = [];
 
-  /** Whether only the source in front has anything left. */
-  get isAlone(): boolean {
-    return this.heap.length === 1;
+  /** The source that is next after the one in front; `undefined` if that is the only one left. */
+  get second(): Cursor | undefined {
+    const heap = this.heap;
+    if (heap.length < 3) return heap.length < 2 ? undefined : heap[1];
+    return this.isBefore(heap[2], heap[1]) ? heap[2] : heap[1];
   }
 
   /** A merge of `sources`, which it closes in the end. Stands nowhere until it is moved. */

@@ -10,6 +10,7 @@
  */
 import type { Codec } from "../codecs.ts";
 import { VarveError } from "../errors.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Rows } from "./source.ts";
 import type { RowParts } from "./visible.ts";
 
@@ -17,10 +18,8 @@ import type { RowParts } from "./visible.ts";
 export interface ScanHost {
   /** Throws `CLOSED` if the database is closed. */
   checkOpen(): void;
-  /** Lets the event loop have its turn. */
-  pause(): Promise<void>;
-  /** Milliseconds from any fixed moment. */
-  now(): number;
+  /** Its clock, and its event loop. */
+  readonly runtime: Pick<Runtime, "pause" | "monotonicClock">;
 }
 
 /** What a scan walks over. Internal. */
@@ -106,21 +105,26 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
   }
 
   async *#walkInTurns(): AsyncGenerator<T, void, void> {
-    const { host } = this.#core;
+    const { runtime } = this.#core.host;
     try {
-      let turnStarted = host.now();
+      let turnStarted = runtime.monotonicClock();
       for (;;) {
         const { done, value } = this.next();
         if (done) return;
         yield value;
-        if (host.now() - turnStarted < TURN_MILLISECONDS) continue;
-        await host.pause();
-        turnStarted = host.now();
+        const now = runtime.monotonicClock();
+        if (now - turnStarted < TURN_MILLISECONDS) continue;
+        await runtime.pause();
+        turnStarted = runtime.monotonicClock();
       }
     } finally {
       this.#core.close();
     }
   }
+}
+
+function closedScan(): VarveError {
+  return new VarveError("CLOSED", "the scan was closed");
 }
 
 /** What the three kinds of walks share. */
@@ -145,9 +149,7 @@ export class ScanCore<K, V> {
   /** Moves to the next row; returns whether there is one. */
   next(): boolean {
     this.host.checkOpen();
-    if (this.isClosed) {
-      throw new VarveError("CLOSED", "the scan was closed");
-    }
+    if (this.isClosed) throw closedScan();
     try {
       return this.rows.next();
     } catch (error) {

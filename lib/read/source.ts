@@ -43,6 +43,8 @@ export interface Rows {
 export interface ReadSource {
   /** The runtime. */
   readonly runtime: Runtime;
+  /** Makes results. */
+  readonly results: Results;
   /** Throws `CLOSED` if it was closed. */
   checkOpen(): void;
   /** The value of a key, as the caller's own; `pin` is the moment, or else now. */

@@ -8,7 +8,12 @@
  * @module
  */
 import { type Cursor, PUT } from "../cursor.ts";
-import { compareRanges, copyInto, keySuccessor } from "../encoding/bytes.ts";
+import {
+  compareRanges,
+  copyInto,
+  EMPTY,
+  keySuccessor,
+} from "../encoding/bytes.ts";
 import type { Results } from "../runtime/results.ts";
 import type { MergingCursor } from "./merging_cursor.ts";
 import type { RangeCover } from "./range_cover.ts";
@@ -27,6 +32,36 @@ export interface Bounds {
 
 /** After this many hidden entries in a row, going straight to the end of the range tombstone pays. */
 const HIDDEN_RUN = 4;
+/** Among several sources, a run that is shorter was hardly worth the look, */
+const SHORT_RUN = 4;
+/** and the next look is so many entries away. */
+const LOOK_EVERY = 16;
+
+/** A buffer for keys that a walk has left: a new one costs as much as some rows. */
+let spareKey = EMPTY;
+
+/** Where a run ends that another source bounds. Used at once. */
+let stopKey = new Uint8Array(256);
+
+/** Makes {@linkcode stopKey} the first key that is not before the source's, or backwards the first behind it; returns its length. */
+function setStop({ key, keyStart, keyEnd }: Cursor, reverse: boolean): number {
+  const length = keyEnd - keyStart;
+  if (length >= stopKey.length) stopKey = new Uint8Array(length * 2);
+  copyInto(stopKey, 0, key, keyStart, keyEnd);
+  if (!reverse) return length;
+  stopKey[length] = 0; // The successor of a key is that key and a zero.
+  return length + 1;
+}
+
+/** Whether a source's key is out of bounds, in the direction of the walk. */
+function isBehind(
+  { key, keyStart, keyEnd }: Cursor,
+  bound: Uint8Array,
+  reverse: boolean,
+): boolean {
+  const order = compareRanges(key, keyStart, keyEnd, bound, 0, bound.length);
+  return reverse ? order < 0 : order >= 0;
+}
 
 /** Where a walk stands: behind a key, or before it. */
 export class Place {
@@ -75,9 +110,15 @@ export class VisibleRows implements Rows {
   private wantKeys = true;
   private wantValues = true;
   private started = false;
-  /** The one source that is left, if all that it still has are keys of one entry each that the reader sees. */
+  /** The one source that is left, if all that it still has is a run. */
   private plain: Cursor | undefined;
-  private lastKey = new Uint8Array(64);
+  /** The source in front while it is in a run; it stands on an entry that was dealt with. */
+  private runner: Cursor | undefined;
+  /** Entries of the run behind that one. */
+  private runLeft = 0;
+  /** Entries to be passed before a run is looked for again. */
+  private untilLook = 0;
+  private lastKey = EMPTY;
   private lastKeyLength = -1;
   private hidden = 0;
 
@@ -107,17 +148,71 @@ export class VisibleRows implements Rows {
   /** Moves to the next row; returns whether there is one. */
   next(): boolean {
     if (this.plain !== undefined) return this.nextPlain(this.plain);
-    if (!this.started) {
-      this.started = true;
-      this.start();
+    return this.runner !== undefined && this.nextOfRun(this.runner) ||
+      this.nextBehindRun();
+  }
+
+  /** Moves to the next row of the only source that is left, which stands on an entry that was dealt with. */
+  private nextPlain(plain: Cursor): boolean {
+    const { reverse } = this;
+    const bound = reverse ? this.bounds.start : this.bounds.end;
+    for (;;) {
+      if (reverse) plain.previous();
+      else plain.next();
+      if (
+        !plain.valid || bound !== undefined && isBehind(plain, bound, reverse)
+      ) {
+        this.plain = undefined;
+        this.merge.dropTop();
+        return false;
+      }
+      if (plain.kind === PUT) {
+        this.take(plain);
+        return true;
+      }
     }
-    if (this.budget > 0) this.left = this.budget;
-    return this.reverse ? this.nextBackwards() : this.nextForwards();
+  }
+
+  /** Moves to the next row of the run; returns whether there is one. */
+  private nextOfRun(runner: Cursor): boolean {
+    while (this.runLeft > 0) {
+      this.runLeft--;
+      if (this.reverse) runner.previous();
+      else runner.next();
+      if (runner.kind === PUT) {
+        this.take(runner);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Moves to the next row behind the run, if there was one; returns whether there is one. */
+  private nextBehindRun(): boolean {
+    for (;;) {
+      if (this.runner !== undefined) {
+        this.runner = undefined;
+        this.merge.advance();
+      } else if (!this.started) {
+        this.started = true;
+        this.start();
+      }
+      if (this.budget > 0) this.left = this.budget;
+      const isRow = this.reverse ? this.nextBackwards() : this.nextForwards();
+      if (isRow) return true;
+      if (this.plain !== undefined) return this.nextPlain(this.plain);
+      if (this.runner === undefined) return false;
+      if (this.nextOfRun(this.runner)) return true;
+    }
   }
 
   /** Lets go of the sources. */
   close(): void {
+    this.plain = undefined;
+    this.runner = undefined;
     this.merge.close();
+    if (this.lastKey !== EMPTY) spareKey = this.lastKey;
+    this.lastKey = EMPTY;
     this.onClose?.();
   }
 
@@ -163,6 +258,7 @@ export class VisibleRows implements Rows {
         merge.passVersions(this.sequence);
         continue;
       }
+      if (this.startRun(top)) return this.takePut(top);
       this.rememberKey(key, keyStart, keyEnd);
       const covered = this.covered(key, keyStart, keyEnd);
       if (covered > top.sequence) {
@@ -170,10 +266,6 @@ export class VisibleRows implements Rows {
         continue;
       }
       this.hidden = 0;
-      if (this.isPlain(top)) {
-        this.plain = top;
-        return this.nextPlain(top);
-      }
       const isPut = top.kind === PUT;
       if (isPut) this.take(top);
       merge.advance();
@@ -183,39 +275,37 @@ export class VisibleRows implements Rows {
   }
 
   /**
-   * Whether the entries from `top` on need no look but at their kind: no other
-   * source has any left, no range tombstone counts, each is visible, and the
-   * first of its key. A walk that may pause remembers its keys.
+   * Looks for a run from `top` on: entries before any of another source, in
+   * bounds, with no range tombstone to count, each visible and the first of
+   * its key. They need no look but at their kind. If no other source has any
+   * left, that holds up to the bound. A walk that may pause remembers its keys.
    */
-  private isPlain(top: Cursor): boolean {
-    return top.isUnique && top.newest <= this.sequence && this.merge.isAlone &&
+  private startRun(top: Cursor): boolean {
+    const { merge, reverse, bounds } = this;
+    const mayRun = top.isUnique && top.newest <= this.sequence &&
       this.cover.isEmpty && this.budget === 0;
-  }
-
-  /** Moves to the next row of {@linkcode plain}, which stands on the next entry. */
-  private nextPlain(plain: Cursor): boolean {
-    const { reverse } = this;
-    const bound = reverse ? this.bounds.start : this.bounds.end;
-    while (plain.valid) {
-      if (bound !== undefined) {
-        const { key, keyStart, keyEnd } = plain;
-        const order = compareRanges(
-          key,
-          keyStart,
-          keyEnd,
-          bound,
-          0,
-          bound.length,
-        );
-        if (reverse ? order < 0 : order >= 0) return false;
-      }
-      const isPut = plain.kind === PUT;
-      if (isPut) this.take(plain);
-      if (reverse) plain.previous();
-      else plain.next();
-      if (isPut) return true;
+    if (!mayRun) return false;
+    const other = merge.second;
+    if (other === undefined) {
+      this.plain = top;
+      return true;
     }
-    return false;
+    if (this.untilLook > 0) {
+      this.untilLook--;
+      return false;
+    }
+    let stop = reverse ? bounds.start : bounds.end;
+    let stopLength = stop === undefined ? 0 : stop.length;
+    if (stop === undefined || !isBehind(other, stop, reverse)) {
+      stopLength = setStop(other, reverse);
+      stop = stopKey;
+    }
+    const length = top.run(stop, stopLength, reverse);
+    if (length < SHORT_RUN) this.untilLook = LOOK_EVERY;
+    if (length === 0) return false;
+    this.runner = top;
+    this.runLeft = length - 1;
+    return true;
   }
 
   /** In reverse the versions of a key come oldest first: the last visible one counts. */
@@ -233,16 +323,13 @@ export class VisibleRows implements Rows {
         merge.previousKey();
         continue;
       }
+      if (this.startRun(top)) return this.takePut(top);
       const covered = this.covered(key, keyStart, keyEnd);
       if (covered > top.sequence && top.newest <= covered) {
         this.passHidden(true);
         continue;
       }
       this.hidden = 0;
-      if (this.isPlain(top)) {
-        this.plain = top;
-        return this.nextPlain(top);
-      }
       this.rememberKey(key, keyStart, keyEnd);
       if (this.takeNewestOfKey(covered)) return true;
     }
@@ -306,9 +393,20 @@ export class VisibleRows implements Rows {
 
   private rememberKey(key: Uint8Array, start: number, end: number): void {
     const length = end - start;
-    if (length > this.lastKey.length) this.lastKey = new Uint8Array(length * 2);
+    if (length > this.lastKey.length) {
+      const isSpare = this.lastKey === EMPTY && spareKey.length >= length;
+      this.lastKey = isSpare ? spareKey : new Uint8Array(length * 2);
+      if (isSpare) spareKey = EMPTY;
+    }
     copyInto(this.lastKey, 0, key, start, end);
     this.lastKeyLength = length;
+  }
+
+  /** Takes the entry if it is a row; returns whether it is. */
+  private takePut(top: Cursor): boolean {
+    const isPut = top.kind === PUT;
+    if (isPut) this.take(top);
+    return isPut;
   }
 
   private take(top: Cursor): void {

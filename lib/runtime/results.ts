@@ -24,7 +24,10 @@ const LOOP_BYTES_MAX_V8 = 32;
 /** The same on JSC, where a subarray is dearer. */
 const LOOP_BYTES_MAX_JSC = 80;
 /** Up to here JSC copies faster by a loop than by `slice`. */
-const LOOP_INSTEAD_OF_SLICE_BYTES_MAX = 24;
+const LOOP_INSTEAD_OF_SLICE_BYTES_MAX = 40;
+
+/** The longest source that V8 reads by words: the last one stays in memory. */
+const WORDS_BYTES_MAX = 512 * 1024;
 
 /** Makes results, in the way that is cheap on the runtime. */
 export class Results {
@@ -35,6 +38,9 @@ export class Results {
   #slab: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #slabWords: Int32Array<ArrayBuffer> = new Int32Array(0);
   #used: number = 0;
+  /** What was copied from last, as words: a scan copies many values of one block. */
+  #lastSource: Uint8Array | undefined;
+  #lastWords: Int32Array = this.#slabWords;
 
   /**
    * Makes a maker of results.
@@ -62,6 +68,9 @@ export class Results {
     const length = end - start;
     if (this.#isSlab && length <= CARVED_BYTES_MAX && length > 0) {
       if (words !== undefined) return this.#copyWords(words, start, end);
+      if (length > LOOP_BYTES_MAX_V8 && this.#hasWords(source, end)) {
+        return this.#copyWords(this.#lastWords, start, end);
+      }
       const offset = this.#reserve(length);
       const slab = this.#slab;
       copyInto(slab, offset, source, start, end, this.#loopBytesMax);
@@ -69,11 +78,30 @@ export class Results {
     }
     if (!this.#isSlab && length <= LOOP_INSTEAD_OF_SLICE_BYTES_MAX) {
       const result = new Uint8Array(length);
-      for (let i = 0; i < length; i++) result[i] = source[start + i] as number;
+      let i = 0;
+      for (let at = start; i + 4 <= length; i += 4, at += 4) {
+        result[i] = source[at] as number;
+        result[i + 1] = source[at + 1] as number;
+        result[i + 2] = source[at + 2] as number;
+        result[i + 3] = source[at + 3] as number;
+      }
+      for (; i < length; i++) result[i] = source[start + i] as number;
       return result;
     }
     // Always in a buffer of its own, and never in a shared one.
     return source.slice(start, end) as Uint8Array<ArrayBuffer>;
+  }
+
+  /** Whether `source` up to `end` can be read as words, which it leaves in `#lastWords`. */
+  #hasWords(source: Uint8Array, end: number): boolean {
+    if (source !== this.#lastSource) {
+      const { buffer, byteOffset } = source;
+      const { byteLength } = buffer;
+      if (byteOffset !== 0 || byteLength > WORDS_BYTES_MAX) return false;
+      this.#lastSource = source;
+      this.#lastWords = new Int32Array(buffer, 0, byteLength >>> 2);
+    }
+    return (end + 3) >>> 2 <= this.#lastWords.length;
   }
 
   /**

@@ -128,6 +128,14 @@ export class TableCursor extends Cursor {
     else this.previousBlock();
   }
 
+  override run(stop: Uint8Array, length: number, backwards: boolean): number {
+    const { at } = this;
+    let edge = this.block.find(stop, length);
+    if (edge < 0) edge = -1 - edge;
+    const count = backwards ? at + 1 - edge : edge - at;
+    return count > 0 ? count : 0;
+  }
+
   override close(): void {
     super.close();
     this.hasBlock = false;
@@ -144,12 +152,14 @@ export class TableCursor extends Cursor {
     giveWorkspace(workspace);
   }
 
-  private nextBlock(): void {
+  /** Goes on to the first entry of the next block. */
+  protected nextBlock(): void {
     this.step(this.ordinal + 1, true);
     if (this.hasBlock) this.stand(0);
   }
 
-  private previousBlock(): void {
+  /** Goes back to the last entry of the block before. */
+  protected previousBlock(): void {
     this.step(this.ordinal - 1, false);
     if (this.hasBlock) this.stand(this.block.count - 1);
   }

@@ -53,6 +53,7 @@ export class LevelCursor extends TableCursor {
     ) at++;
     this.select(at);
     super.seek(key, length);
+    // The table may end with range tombstones, before the key.
     this.goOnForwards();
   }
 
@@ -64,16 +65,15 @@ export class LevelCursor extends TableCursor {
     }
     this.select(count - 1);
     super.seekBefore(key, length);
-    this.goOnBackwards();
   }
 
-  override next(): void {
-    super.next();
+  protected override nextBlock(): void {
+    super.nextBlock();
     if (!this.valid) this.goOnForwards();
   }
 
-  override previous(): void {
-    super.previous();
+  protected override previousBlock(): void {
+    super.previousBlock();
     if (!this.valid) this.goOnBackwards();
   }
 

@@ -27,15 +27,16 @@ class Host implements ScanHost {
     if (this.isClosed) throw new VarveError("CLOSED", "the database is closed");
   }
 
-  pause(): Promise<void> {
-    this.pauses++;
-    return Promise.resolve();
-  }
-
-  now(): number {
-    this.time += this.tick;
-    return this.time;
-  }
+  readonly runtime = {
+    pause: (): Promise<void> => {
+      this.pauses++;
+      return Promise.resolve();
+    },
+    monotonicClock: (): number => {
+      this.time += this.tick;
+      return this.time;
+    },
+  };
 }
 
 interface Made {

@@ -13,7 +13,13 @@ import {
 } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { Random } from "../../engine/support/random.ts";
-import { fromBytes, ListCursor, put, toBytes } from "../support/entries.ts";
+import {
+  fromBytes,
+  ListCursor,
+  put,
+  toBytes,
+  tombstone,
+} from "../support/entries.ts";
 import { randomKey, smallKey } from "../support/keys.ts";
 import {
   type Layer,
@@ -127,6 +133,85 @@ for (const [name, rangePercent, doublePercent] of PLANS) {
     assertGreater(shown, 1000);
   });
 }
+
+/** Layers that take turns, a stretch of keys each; some keys are in two of them. */
+function layersInTurns(random: Random, keys: number): Layer[] {
+  const layers: Layer[] = Array.from(
+    { length: 2 + random.below(3) },
+    () => ({ entries: [], ranges: [] }),
+  );
+  let layer = layers[0];
+  let left = 0;
+  for (let i = 0; i < keys; i++) {
+    if (left-- === 0) {
+      layer = random.pick(layers);
+      left = random.below(random.pick([2, 12, 60]));
+    }
+    const key = `k${String(i).padStart(4, "0")}`;
+    const sequence = 2 * i + 1;
+    layer.entries.push(
+      random.chance(10) ? tombstone(key, sequence) : put(key, sequence, key),
+    );
+    if (!random.chance(5)) continue;
+    const other = random.pick(layers);
+    if (other !== layer) other.entries.push(put(key, sequence + 1, "newer"));
+  }
+  return layers;
+}
+
+test("rows are what brute force sees: sources that take turns", LONG, () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = new Random(seed);
+    const keys = 1 + random.below(300);
+    const layers = layersInTurns(random, keys);
+    const key = () => `k${String(random.below(keys)).padStart(4, "0")}`;
+    for (let i = 0; i < 6; i++) {
+      const reading = randomReading(random, 2 * keys, key);
+      const expected = expectedRows(layers, reading);
+      const { rows } = open(layers, reading);
+      const message = `seed ${seed}, ${JSON.stringify(reading)}`;
+      assertEquals(readAll(rows), expected, message);
+      assert(!rows.next(), `${message}: a row behind the last`);
+      rows.close();
+    }
+  }
+});
+
+test("two walks at once do not disturb each other's runs", () => {
+  const random = new Random(5);
+  const layers = layersInTurns(random, 400);
+  const readings = [false, true].map((reverse) => ({ sequence: 900, reverse }));
+  const walks = readings.map((reading) => open(layers, reading).rows);
+  const seen: string[][] = [[], []];
+  for (let isGoing = true; isGoing;) {
+    isGoing = false;
+    walks.forEach((rows, i) => {
+      if (!rows.next()) return;
+      isGoing = true;
+      if (rows.key !== undefined) seen[i].push(fromBytes(rows.key));
+    });
+  }
+  readings.forEach((reading, i) => {
+    const expected = expectedRows(layers, reading).map(([key]) => key);
+    assertEquals(seen[i], expected);
+  });
+});
+
+test("a source ahead of the others is asked for runs, and not for each entry", () => {
+  const name = (i: number) => `k${String(i).padStart(5, "0")}`;
+  const many = Array.from({ length: 8000 }, (_, i) => put(name(i + 1), i + 1));
+  for (const reverse of [false, true]) {
+    const far = put(name(reverse ? 0 : 9000), 9000);
+    const layers: Layer[] = [
+      { entries: [far], ranges: [] },
+      { entries: many, ranges: [] },
+    ];
+    const { rows, cursors } = open(layers, { sequence: 9999, reverse });
+    assertEquals(readAll(rows).length, 8001);
+    assertGreater(cursors[1].runs, 0);
+    assertLess(cursors[1].runs, 8000 / 4);
+  }
+});
 
 test("keys only, values only", () => {
   const layers: Layer[] = [{ entries: [put("a", 1, "x")], ranges: [] }];

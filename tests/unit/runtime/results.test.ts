@@ -51,6 +51,30 @@ for (const slab of [true, false]) {
     }
   });
 
+  test(`${name}.copy() sees a source as it is then, wherever it lies`, () => {
+    const results = new Results(slab);
+    const size = 1027; // Its last word is not whole.
+    const lying = [
+      new Uint8Array(size),
+      new Uint8Array(new ArrayBuffer(size + 8), 5, size),
+      new Uint8Array(600_000),
+    ];
+    for (let round = 0; round < 3; round++) {
+      for (const source of lying) {
+        source.set(pattern(size, round));
+        for (let length = 0; length < 120; length++) {
+          for (const start of [length % 7, size - length]) {
+            assertEquals(
+              results.copy(source, start, start + length),
+              source.slice(start, start + length),
+              `${start}, ${length}`,
+            );
+          }
+        }
+      }
+    }
+  });
+
   test(`${name}.copy() copies by words what is there as words`, () => {
     const results = new Results(slab);
     const memory = new SharedArrayBuffer(2048);

@@ -151,9 +151,33 @@ export function checkCursor(
     cursor.seek(key, key.length);
     assertStandsOn(cursor, expected[at], `${where}, seek`);
     wander(cursor, expected, at, random, `${where}, seek`);
+    const stop = random.pick(probes);
+    cursor.seek(key, key.length);
+    checkRuns(cursor, expected, at, stop, where);
     cursor.seekBefore(key, key.length);
+    checkRuns(cursor, expected, at - 1, stop, where);
     assertStandsOn(cursor, expected[at - 1], `${where}, seekBefore`);
     wander(cursor, expected, at - 1, random, `${where}, seekBefore`);
+  }
+}
+
+/** Runs from entry `at` on: never more than there are, and none only where there is none. */
+function checkRuns(
+  cursor: Cursor,
+  expected: readonly Entry[],
+  at: number,
+  stop: string,
+  message: string,
+): void {
+  if (!cursor.valid) return;
+  const edge = countBefore(expected, stop);
+  const key = toBytes(stop);
+  for (const backwards of [false, true]) {
+    const most = Math.max(0, backwards ? at + 1 - edge : edge - at);
+    const length = cursor.run(key, key.length, backwards);
+    if (length <= most && (length > 0 || most === 0)) continue;
+    const direction = backwards ? "back" : "on";
+    fail(`${message}: a run of ${length} ${direction} to ${stop}, not ${most}`);
   }
 }
 
@@ -188,6 +212,9 @@ export function countBefore(entries: readonly Entry[], key: string): number {
   return low;
 }
 
+/** How many entries a {@linkcode ListCursor} sees at once: they are its blocks. */
+const LIST_BLOCK = 8;
+
 /** A cursor over a sorted list: as plain as can be. Its key and value are never where the last ones were. */
 export class ListCursor extends Cursor {
   readonly #entries: readonly Entry[];
@@ -196,6 +223,8 @@ export class ListCursor extends Cursor {
   seeks = 0;
   /** How often it was moved by one step. */
   steps = 0;
+  /** How often it was asked for a run. */
+  runs = 0;
   /** Whether it was closed. */
   isClosed = false;
 
@@ -237,6 +266,18 @@ export class ListCursor extends Cursor {
   override previous(): void {
     this.steps++;
     this.#stand(this.#at - 1);
+  }
+
+  override run(stop: Uint8Array, length: number, backwards: boolean): number {
+    this.runs++;
+    const edge = countBefore(
+      this.#entries,
+      fromBytes(stop.subarray(0, length)),
+    );
+    const count = backwards ? this.#at + 1 - edge : edge - this.#at;
+    const inBlock = this.#at % LIST_BLOCK;
+    const most = backwards ? inBlock + 1 : LIST_BLOCK - inBlock;
+    return Math.max(0, Math.min(count, most));
   }
 
   override close(): void {
