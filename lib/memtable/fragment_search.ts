@@ -1,28 +1,39 @@
 /**
- * Range tombstones that lookups are made in: the fragments, with the start of
- * each as an integer.
+ * Range tombstones that lookups are made in: the fragments, with both bounds of
+ * each as numbers.
  *
  * A search among fragments alone goes to an object and an array for each that
- * it compares. The integers lie together: they are the first four bytes that
- * the starts do not all share, and only starts that agree in them are compared
- * as bytes.
+ * it compares, which no cache of the processor has if there are many. The
+ * numbers lie together: they are the eight bytes behind what the starts all
+ * share, and only bounds that agree in them with the key are compared as bytes.
  *
  * @module
  */
 import { compareRanges, sharedPrefixLength } from "../encoding/bytes.ts";
-import { hintWord } from "./arena.ts";
+import { HIGH_UNIT, hintWord } from "./arena.ts";
 import {
   type Fragment,
   isBeforeEnd,
   visibleSequence,
 } from "./range_tombstones.ts";
 
+/** Bytes of memory for each fragment. */
+export const SEARCH_BYTES: number = 16;
+
+/** Eight bytes of `key[at, end)` as a number that sorts as they do, save that close ones may be rounded to the same number; zeros behind the end. */
+function headOf(key: Uint8Array, at: number, end: number): number {
+  return hintWord(key, at, end) * HIGH_UNIT + hintWord(key, at + 4, end);
+}
+
 /** Lookups in fragments that do not change. */
 export class FragmentSearch {
   private readonly fragments: readonly Fragment[];
   private readonly prefix: Uint8Array;
   private readonly prefixLength: number;
-  private readonly heads: Int32Array;
+  /** The heads of the starts. */
+  private readonly heads: Float64Array;
+  /** Those of the ends; Infinity for one that lies behind all keys with the prefix. */
+  private readonly endHeads: Float64Array;
 
   /** Lookups in `fragments`, of which there is one at least. */
   constructor(fragments: readonly Fragment[]) {
@@ -39,29 +50,56 @@ export class FragmentSearch {
     this.fragments = fragments;
     this.prefix = first;
     this.prefixLength = shared;
-    this.heads = new Int32Array(fragments.length);
+    this.heads = new Float64Array(fragments.length);
+    this.endHeads = new Float64Array(fragments.length);
     for (let i = 0; i < fragments.length; i++) {
-      const { start } = fragments[i];
-      this.heads[i] = hintWord(start, shared, start.length);
+      const { start, end } = fragments[i];
+      this.heads[i] = headOf(start, shared, start.length);
+      this.endHeads[i] = this.hasPrefix(end)
+        ? headOf(end, shared, end.length)
+        : Infinity;
     }
+  }
+
+  private hasPrefix(end: Uint8Array): boolean {
+    const { prefix, prefixLength } = this;
+    const shared = sharedPrefixLength(
+      prefix,
+      0,
+      prefixLength,
+      end,
+      0,
+      end.length,
+    );
+    return end.length > 0 && shared === prefixLength;
   }
 
   /** The newest delete that covers `key[0, keyLength)` for a reader at `sequence`; 0 if none. */
   covering(key: Uint8Array, keyLength: number, sequence: number): number {
-    const count = this.countStartingAtOrBefore(key, keyLength);
-    if (count === 0) return 0;
-    const fragment = this.fragments[count - 1];
-    return isBeforeEnd(key, 0, keyLength, fragment.end)
+    const { prefix, prefixLength } = this;
+    const length = keyLength < prefixLength ? keyLength : prefixLength;
+    const order = compareRanges(prefix, 0, prefixLength, key, 0, length);
+    if (order > 0) return 0;
+    const isBehind = order < 0; // All starts, and all ends that have the prefix.
+    const head = isBehind ? Infinity : headOf(key, prefixLength, keyLength);
+    const index = isBehind
+      ? this.heads.length - 1
+      : this.countStartingAtOrBefore(key, keyLength, head) - 1;
+    if (index < 0) return 0;
+    const endHead = this.endHeads[index];
+    if (head > endHead) return 0;
+    const fragment = this.fragments[index];
+    return head < endHead || isBeforeEnd(key, 0, keyLength, fragment.end)
       ? visibleSequence(fragment, sequence)
       : 0;
   }
 
-  private countStartingAtOrBefore(key: Uint8Array, keyLength: number): number {
-    const { heads, prefix, prefixLength } = this;
-    const length = keyLength < prefixLength ? keyLength : prefixLength;
-    const order = compareRanges(prefix, 0, prefixLength, key, 0, length);
-    if (order !== 0) return order < 0 ? heads.length : 0;
-    const head = hintWord(key, prefixLength, keyLength);
+  private countStartingAtOrBefore(
+    key: Uint8Array,
+    keyLength: number,
+    head: number,
+  ): number {
+    const { heads } = this;
     let low = 0;
     let high = heads.length;
     while (low < high) {

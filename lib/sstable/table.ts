@@ -30,11 +30,8 @@ import { copyInto, sharedPrefixLength } from "../encoding/bytes.ts";
 import { fingerprintOf, hashKey, keyHash } from "../encoding/hash.ts";
 import { Decoder } from "../encoding/varint.ts";
 import { corruption } from "../errors.ts";
-import {
-  coveringSequence,
-  type Fragment,
-  isBeforeEnd,
-} from "../memtable/range_tombstones.ts";
+import { FragmentSearch, SEARCH_BYTES } from "../memtable/fragment_search.ts";
+import { type Fragment, isBeforeEnd } from "../memtable/range_tombstones.ts";
 import type { File, FileSystem } from "../runtime/runtime.ts";
 import { Block, BlockEntry, openBlock } from "./block.ts";
 import { isFilter, mayContain } from "./filter.ts";
@@ -85,10 +82,12 @@ interface Opened {
   readonly indexKnown: number;
   readonly filter: Uint8Array | undefined;
   readonly fragments: readonly Fragment[];
+  /** Lookups in the fragments, if there are any. */
+  readonly ranges: FragmentSearch | undefined;
 }
 
 /** Bytes that a fragment takes beside its bounds. */
-const FRAGMENT_BYTES = 64;
+const FRAGMENT_BYTES = 64 + SEARCH_BYTES;
 
 /** How many leading bytes all keys share that lie between the smallest and the largest one. */
 function sharedBy({ smallest, largest, unbounded }: TableMeta): number {
@@ -245,6 +244,11 @@ export class Table implements PartOwner {
     const { filter, ranges, properties } = footer;
     const index = this.readIndex(footer.index);
     this.checkProperties(properties, index?.count ?? 0);
+    const fragments = ranges.length === 0 ? [] : this.decodeFragments(
+      this.readSection(ranges),
+      ranges,
+      footer.baseSequence,
+    );
     return {
       baseSequence: footer.baseSequence,
       index,
@@ -252,11 +256,10 @@ export class Table implements PartOwner {
       filter: filter.length === 0 || this.context.withoutFilters
         ? undefined
         : this.checkFilter(this.readSection(filter), filter),
-      fragments: ranges.length === 0 ? [] : this.decodeFragments(
-        this.readSection(ranges),
-        ranges,
-        footer.baseSequence,
-      ),
+      fragments,
+      ranges: fragments.length === 0
+        ? undefined
+        : new FragmentSearch(fragments),
     };
   }
 
@@ -458,12 +461,10 @@ export class Table implements PartOwner {
     if (!this.mayHold(key, keyLength)) return;
     if (!found.holdsSoFar()) return;
     const opened = this.open();
-    const { fragments, filter, index } = opened;
+    const { ranges, filter, index } = opened;
     // mutant ranges-before-filter: a filter knows nothing of range tombstones
-    if (fragments.length > 0) {
-      found.offerTombstone(
-        coveringSequence(fragments, key, 0, keyLength, sequence),
-      );
+    if (ranges !== undefined) {
+      found.offerTombstone(ranges.covering(key, keyLength, sequence));
     }
     // mutant newer-in-table: a table is left out only if all of it is older than what was found
     if (index === undefined || found.sequence >= this.meta.newest) return;
