@@ -23,28 +23,6 @@ function isPlain(text: string, codec: unknown): boolean {
   return codec === undefined || text.isWellFormed();
 }
 
-/** How bounds become bytes that stay as they are. */
-interface BoundEncoder {
-  readonly bound: (bound: unknown) => Uint8Array;
-  readonly prefix: (prefix: unknown) => Uint8Array;
-}
-
-function boundEncoder(
-  codec: Codec<unknown> | undefined,
-  copy: (bytes: Uint8Array) => Uint8Array,
-): BoundEncoder {
-  return {
-    bound: (bound) => {
-      if (bound === null) throw invalid("a bound is null; leave it out");
-      return copy(checkKey(bytesOf(bound, codec, "a bound")));
-    },
-    prefix: (prefix) => copy(checkKey(bytesOf(prefix, undefined, "prefix"))),
-  };
-}
-
-const copyAll = (bytes: Uint8Array): Uint8Array =>
-  copyBytes(bytes, 0, bytes.length);
-
 /** Reads of one database. */
 export class Reader<K, V> {
   /** What is read. */
@@ -63,9 +41,8 @@ export class Reader<K, V> {
   private readonly valueScratch = new Uint8Array(8192);
   /** Whether a codec of the program's own is called for keys or values: it may call the database, or use one buffer for all that it encodes. */
   readonly hasForeignCodec: boolean;
-  private readonly encoder: BoundEncoder;
-  /** For bounds that are not kept for long, so that copies may share memory as results do. */
-  private readonly scanEncoder: BoundEncoder;
+  private readonly encodeBound: (bound: unknown) => Uint8Array;
+  private readonly encodePrefix: (prefix: unknown) => Uint8Array;
 
   /** Reads of `source`. */
   constructor(
@@ -79,12 +56,15 @@ export class Reader<K, V> {
     const isOurs = (codec: unknown) =>
       codec === undefined || codec === utf8Codec;
     this.hasForeignCodec = !isOurs(keys) || !isOurs(values);
-    const codec = keys as Codec<unknown> | undefined;
-    this.encoder = boundEncoder(codec, copyAll);
-    this.scanEncoder = boundEncoder(
-      codec,
-      (bytes) => source.results.copyTwo(bytes, 0, bytes.length, EMPTY, 0, 0),
-    );
+    // Bounds are not kept for long: their copies share memory as results do.
+    const copy = (bytes: Uint8Array) =>
+      source.results.copyTwo(bytes, 0, bytes.length, EMPTY, 0, 0);
+    this.encodeBound = (bound) => {
+      if (bound === null) throw invalid("a bound is null; leave it out");
+      return copy(checkKey(bytesOf(bound, keys, "a bound")));
+    };
+    this.encodePrefix = (prefix) =>
+      copy(checkKey(bytesOf(prefix, undefined, "prefix")));
   }
 
   /** Throws `CLOSED` if the database is closed. */
@@ -109,15 +89,8 @@ export class Reader<K, V> {
 
   /** The bytes of a key, good as long as the program does not run: a codec of its own may use one buffer for all that it encodes. */
   keyBytes(key: unknown, what: string): Uint8Array {
-    return this.hasForeignCodec
-      ? this.keyCopy(key, what)
-      : checkKey(bytesOf(key, this.keys, what));
-  }
-
-  /** The bytes of a key, as a copy. */
-  keyCopy(key: unknown, what: string): Uint8Array {
     const bytes = checkKey(bytesOf(key, this.keys, what));
-    return copyBytes(bytes, 0, bytes.length);
+    return this.hasForeignCodec ? copyBytes(bytes, 0, bytes.length) : bytes;
   }
 
   /** The bytes of a value, good until the next call, with their length in {@linkcode Reader.valueLength}. */
@@ -165,17 +138,14 @@ export class Reader<K, V> {
 
   /** The bounds of a range, as copies. */
   bounds(range: LooseRange): Bounds {
-    const { bound, prefix } = this.encoder;
-    return resolveBounds(range, bound, prefix);
+    return resolveBounds(range, this.encodeBound, this.encodePrefix);
   }
 
   /** A scan of the moment of `pin`, or of now. */
   scan(options: ScanOptions<never> | undefined, pin?: Pin): Scan<K, V> {
     const checked = checkScanOptions(options);
     const { reverse = false, limit = Infinity } = checked;
-    const { bound, prefix } = this.scanEncoder;
-    const bounds = resolveBounds(checked, bound, prefix);
-    const rows = this.source.rows(bounds, reverse, pin);
+    const rows = this.source.rows(this.bounds(checked), reverse, pin);
     this.openScans++;
     return new Scan(this.source, {
       rows,

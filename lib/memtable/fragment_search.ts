@@ -10,7 +10,8 @@
  * @module
  */
 import { compareRanges, sharedPrefixLength } from "../encoding/bytes.ts";
-import { HIGH_UNIT, hintWord } from "./arena.ts";
+import { hintWord } from "./arena.ts";
+import { countBelow, headOf } from "./head.ts";
 import {
   type Fragment,
   isBeforeEnd,
@@ -20,9 +21,9 @@ import {
 /** Bytes of memory for each fragment. */
 export const SEARCH_BYTES: number = 16;
 
-/** Eight bytes of `key[at, end)` as a number that sorts as they do, save that close ones may be rounded to the same number; zeros behind the end. */
-function headOf(key: Uint8Array, at: number, end: number): number {
-  return hintWord(key, at, end) * HIGH_UNIT + hintWord(key, at + 4, end);
+/** The head of `key[at, end)`, with zeros behind the end. */
+function headFrom(key: Uint8Array, at: number, end: number): number {
+  return headOf(hintWord(key, at, end), hintWord(key, at + 4, end));
 }
 
 /** Lookups in fragments that do not change. */
@@ -54,9 +55,9 @@ export class FragmentSearch {
     this.endHeads = new Float64Array(fragments.length);
     for (let i = 0; i < fragments.length; i++) {
       const { start, end } = fragments[i];
-      this.heads[i] = headOf(start, shared, start.length);
+      this.heads[i] = headFrom(start, shared, start.length);
       this.endHeads[i] = this.hasPrefix(end)
-        ? headOf(end, shared, end.length)
+        ? headFrom(end, shared, end.length)
         : Infinity;
     }
   }
@@ -81,7 +82,7 @@ export class FragmentSearch {
     const order = compareRanges(prefix, 0, prefixLength, key, 0, length);
     if (order > 0) return 0;
     const isBehind = order < 0; // All starts, and all ends that have the prefix.
-    const head = isBehind ? Infinity : headOf(key, prefixLength, keyLength);
+    const head = isBehind ? Infinity : headFrom(key, prefixLength, keyLength);
     const index = isBehind
       ? this.heads.length - 1
       : this.countStartingAtOrBefore(key, keyLength, head) - 1;
@@ -100,15 +101,9 @@ export class FragmentSearch {
     head: number,
   ): number {
     const { heads } = this;
-    let low = 0;
-    let high = heads.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (heads[middle] < head) low = middle + 1;
-      else high = middle;
-    }
+    let low = countBelow(heads, heads.length, head);
     if (low === heads.length || heads[low] !== head) return low;
-    for (high = heads.length; low < high;) {
+    for (let high = heads.length; low < high;) {
       const middle = (low + high) >>> 1;
       const isBehind = heads[middle] > head ||
         !this.startsAtOrBefore(middle, key, keyLength);

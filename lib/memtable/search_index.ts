@@ -15,7 +15,8 @@
  *
  * @module
  */
-import { HEAD, HIGH_UNIT } from "./arena.ts";
+import { HEAD } from "./arena.ts";
+import { countBelow, headOf } from "./head.ts";
 
 /** The lowest level that every node of the index has. */
 export const INDEX_LEVEL = 4;
@@ -28,7 +29,7 @@ const GROWTH = 1.5;
 export class SearchIndex {
   /** Entries of the list with which the index is due to be made. */
   dueAt: number = FIRST_ENTRIES;
-  private hints = new Float64Array(0);
+  private heads = new Float64Array(0);
   private nodes = new Int32Array(0);
   private count = 0;
 
@@ -45,7 +46,7 @@ export class SearchIndex {
     while (node !== 0) {
       if (count === this.nodes.length) this.grow();
       this.nodes[count] = node;
-      this.hints[count++] = words[node] * HIGH_UNIT + words[node + 1];
+      this.heads[count++] = headOf(words[node], words[node + 1]);
       node = words[node - INDEX_LEVEL];
     }
     this.count = count;
@@ -54,11 +55,11 @@ export class SearchIndex {
   private grow(): void {
     const length = Math.max(FIRST_ENTRIES, this.nodes.length * 2);
     const nodes = new Int32Array(length);
-    const hints = new Float64Array(length);
+    const heads = new Float64Array(length);
     nodes.set(this.nodes);
-    hints.set(this.hints);
+    heads.set(this.heads);
     this.nodes = nodes;
-    this.hints = hints;
+    this.heads = heads;
   }
 
   /** The hints have changed: the index is good for nothing until it is made again. */
@@ -69,16 +70,7 @@ export class SearchIndex {
 
   /** The last node of the index whose hint is below (high, low); the head if there is none. */
   before(high: number, low: number): number {
-    // In order as the two words are, save that close ones may be rounded to the same number.
-    const hint = high * HIGH_UNIT + low;
-    const { hints } = this;
-    let from = 0;
-    let to = this.count;
-    while (from < to) {
-      const middle = (from + to) >>> 1;
-      if (hints[middle] < hint) from = middle + 1;
-      else to = middle;
-    }
-    return from === 0 ? HEAD : this.nodes[from - 1];
+    const below = countBelow(this.heads, this.count, headOf(high, low));
+    return below === 0 ? HEAD : this.nodes[below - 1];
   }
 }

@@ -33,6 +33,8 @@ export class Block {
   count = 0;
   /** Where the entries end. */
   entriesEnd = 0;
+  /** After {@linkcode Block.restLength}: where the rest of that entry's key starts. */
+  restAt = 0;
   /** After {@linkcode Block.restStart}: where the rest of that entry's key ends. */
   restEnd = 0;
   /** The length of the shared prefix. */
@@ -163,15 +165,24 @@ export class Block {
     return equal === low ? low : -1 - low;
   }
 
-  /** Where what entry `index` has behind the shared prefix starts; its end is in {@linkcode Block.restEnd}. Neither is behind the entries. */
-  restStart(index: number): number {
-    const { bytes, entriesEnd } = this;
+  /** How long what entry `index` has behind the shared prefix is; it starts at {@linkcode Block.restAt}. No number if the entry leaves the buffer. */
+  restLength(index: number): number {
+    const { bytes } = this;
     let at = this.entry(index);
     let rest = bytes[at++];
     if (rest >= 0x80) {
       rest = (rest & 0x7f) | (bytes[at++] << 7);
       if (rest >= 0x4000) rest = (rest & 0x3fff) | (bytes[at++] << 14);
     }
+    this.restAt = at;
+    return rest;
+  }
+
+  /** Where what entry `index` has behind the shared prefix starts; its end is in {@linkcode Block.restEnd}. Neither is behind the entries. */
+  restStart(index: number): number {
+    const { entriesEnd } = this;
+    const rest = this.restLength(index);
+    const at = this.restAt;
     this.restEnd = at + rest < entriesEnd ? at + rest : entriesEnd;
     return at < entriesEnd ? at : entriesEnd;
   }
@@ -194,13 +205,9 @@ export class Block {
     from: number,
     to: number,
   ): number {
-    const bytes = this.bytes;
-    let at = this.entry(index);
-    let rest = bytes[at++];
-    if (rest >= 0x80) {
-      rest = (rest & 0x7f) | (bytes[at++] << 7);
-      if (rest >= 0x4000) rest = (rest & 0x3fff) | (bytes[at++] << 14);
-    }
+    const { bytes } = this;
+    const rest = this.restLength(index);
+    const at = this.restAt;
     if (!(at + rest < this.offsets)) return OUTSIDE; // Also if they are no numbers.
     const length = to - from;
     const shared = rest < length ? rest : length;
@@ -260,14 +267,8 @@ export class BlockEntry {
 
   /** Takes entry `index` of `block` apart; returns false if it leaves the block. */
   read(block: Block, index: number): boolean {
-    const { bytes } = block;
-    let at = block.entry(index);
-    let rest = bytes[at++];
-    if (rest >= 0x80) {
-      rest = (rest & 0x7f) | (bytes[at++] << 7);
-      if (rest >= 0x4000) rest = (rest & 0x3fff) | (bytes[at++] << 14);
-    }
-    return this.readBehind(block, at, rest);
+    const rest = block.restLength(index);
+    return this.readBehind(block, block.restAt, rest);
   }
 
   /**
@@ -282,12 +283,8 @@ export class BlockEntry {
     keyLength: number,
   ): boolean {
     const { bytes } = block;
-    let at = block.entry(index);
-    let rest = bytes[at++];
-    if (rest >= 0x80) {
-      rest = (rest & 0x7f) | (bytes[at++] << 7);
-      if (rest >= 0x4000) rest = (rest & 0x3fff) | (bytes[at++] << 14);
-    }
+    const rest = block.restLength(index);
+    const at = block.restAt;
     this.isWhole = at + rest < block.offsets; // No, if they are no numbers.
     if (!this.isWhole) return true;
     const from = keyLength - rest;
