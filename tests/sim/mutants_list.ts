@@ -138,8 +138,8 @@ const TOMBSTONES: Record<string, Change> = {
   "readers-keep-their-sequence": "remove",
   "readers-keep-their-snapshots": "remove",
   "ranges-before-filter": [
-    "fragments.length > 0",
-    "fragments.length > 0 && (!filter || mayContain(filter, line, bits))",
+    "ranges !== undefined",
+    "ranges !== undefined && (!filter || mayContain(filter, line, bits))",
   ],
   "newer-in-table": [
     "found.sequence >= this.meta.newest",
