@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { FILLER } from "../../lib/wal/format.ts";
 import { ioFailure, isDenial } from "../../lib/runtime/errno.ts";
 import { lockedError } from "../../lib/runtime/lock_file.ts";
 import { parentDirectory } from "../../lib/runtime/paths.ts";
@@ -106,6 +107,7 @@ class DiskFile implements File {
       path,
       position,
       length,
+      ...isFiller(bytes) && { isFiller: true },
     };
     const fault = this.#boot.begin(operation);
     if (fault?.kind === "misdirectedWrite") {
@@ -375,4 +377,9 @@ export class Boot implements FileSystem {
       throw operationError(operation, thrown);
     }
   }
+}
+
+/** Whether these are bytes that a log's writer lays out ahead of groups. */
+function isFiller(bytes: Uint8Array): boolean {
+  return bytes.length > 0 && bytes.every((byte) => byte === FILLER);
 }

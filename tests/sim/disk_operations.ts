@@ -44,6 +44,8 @@ export interface DiskOperation {
   readonly position?: number;
   /** Bytes of a read or a write. */
   readonly length?: number;
+  /** Of a write: whether it is nothing but filler of a log; not there if it is not. */
+  readonly isFiller?: true;
   /** Of a sync: whether it blocks. */
   readonly now?: boolean;
   /** Of a removal: whether it is done off the thread. */

@@ -149,7 +149,7 @@ export class Probes {
   /** The next group of a log says what was synced before. What is written while opening stays out of this. */
   #noteWrite(
     run: Run,
-    { path, position = 0, length = 0 }: DiskOperation,
+    { path, position = 0, length = 0, isFiller }: DiskOperation,
   ): void {
     this.#writes.push({ path, position, length });
     if (this.#writes.length > WRITES_MOST) this.#writes.shift();
@@ -158,7 +158,8 @@ export class Probes {
     this.#opens = run.counts.opens;
     const marked = run.ledger.durable;
     const opened = isFirst ? marked : this.#tail.opened;
-    const isGroup = path.endsWith(".vlog") && position > 0;
+    // What is damaged with filler behind it is no less the end of the log.
+    const isGroup = path.endsWith(".vlog") && position > 0 && !isFiller;
     if (isGroup) this.#tail = { path, position, marked, opened };
     else if (isFirst) this.#tail = { path: "", position: 0, marked, opened };
   }
