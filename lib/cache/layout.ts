@@ -6,7 +6,8 @@
  *             shard, bytes of a segment, bits of the number of buckets of a
  *             shard, bits of that of its ghosts, holders so far
  * shards      16 words each: lock, incarnation, clock, whether it was full,
- *             open segment of each queue + 1
+ *             open segment of each queue + 1 (words 6 and 7), how many new
+ *             blocks are passed by for one that is taken, and those left
  * generations one word for each segment; see below
  * fills       one word for each segment: bytes used
  * stamps      one word for each segment: the shard's clock when it was opened

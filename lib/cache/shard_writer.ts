@@ -9,6 +9,10 @@
  * come again. The main queue keeps what was hit since it was last looked at.
  * Until it has been full once, blocks go to it directly.
  *
+ * Where few blocks are hit on probation, data is much larger than the cache,
+ * or asked for once: then most new blocks only leave a ghost. To copy one in,
+ * and another out, costs as much as to read it again.
+ *
  * A queue is a list of segments. When the oldest one of the main queue is
  * taken, its survivors move together in place, at most half of a segment, so
  * that one insert moves little and always finds room.
@@ -45,6 +49,8 @@ const INCARNATION = 1;
 const CLOCK = 2;
 const WAS_FULL = 3;
 const OPEN = 4;
+const PASSED_BY = 8;
+const LEFT_TO_PASS = 9;
 
 // States of a segment; an open one is 2 more than a closed one of its queue.
 const FREE = 0;
@@ -63,6 +69,13 @@ const NONE_FREE = -1;
 const HELD = -2;
 
 type Queue = typeof PROBATION | typeof MAIN;
+
+/** Of a segment's blocks less than one in so many were hit on probation: hardly any new one is worth its place, */
+const FEW_HIT = 8;
+/** until one in so many is. Those that are still taken stay longer, and so are hit more often. */
+const MANY_HIT = 2;
+/** Meanwhile so many new blocks only leave a ghost, for one that is taken. */
+const PASSED_BY_FEW_HIT = 7;
 
 /** One share of this many is on probation. */
 const PROBATION_SHARE = 8;
@@ -214,6 +227,8 @@ export class ShardWriter {
       for (let i = 0; i < WAYS; i++) Atomics.store(words, places + i, 0);
     }
     words[this.base + WAS_FULL] = 0;
+    words[this.base + PASSED_BY] = 0;
+    words[this.base + LEFT_TO_PASS] = 0;
   }
 
   // Generations.
@@ -363,17 +378,40 @@ export class ShardWriter {
   private drain(segment: number): number {
     this.draining = segment;
     const end = this.fillOf(segment);
+    let blocks = 0;
+    let hit = 0;
     for (let at = 0; at < end; at += this.sizeAt(segment, at)) {
       const entry = this.entryAt(segment, at);
       if (entry < 0) continue;
-      if (this.hitsOf(entry) > 0) this.promote(segment, at, entry);
-      else {
-        this.addGhost(segment, at);
+      blocks++;
+      if (this.hitsOf(entry) > 0) {
+        hit++;
+        this.promote(segment, at, entry);
+      } else {
+        this.addGhost(this.hashAt(segment, at));
         Atomics.store(this.words, entry + PLACES, 0);
       }
     }
     this.draining = -1;
+    this.learn(blocks, hit);
     return this.open(segment, PROBATION);
+  }
+
+  /** Decides by what was hit on probation how many new blocks are to be passed by. */
+  private learn(blocks: number, hit: number): void {
+    const words = this.words;
+    const at = this.base + PASSED_BY;
+    const enough = words[at] === 0 ? FEW_HIT : MANY_HIT;
+    words[at] = hit * enough < blocks ? PASSED_BY_FEW_HIT : 0;
+  }
+
+  /** Whether a new block is only to leave a ghost. */
+  private passesBy(): boolean {
+    const words = this.words;
+    const left = this.base + LEFT_TO_PASS;
+    const passes = words[left] > 0;
+    words[left] = passes ? words[left] - 1 : words[this.base + PASSED_BY];
+    return passes;
   }
 
   private promote(segment: number, at: number, entry: number): void {
@@ -498,7 +536,10 @@ export class ShardWriter {
       if (segment >= 0) return segment;
       words[this.base + WAS_FULL] = 1;
     }
-    return this.room(this.takeGhost(hash) ? MAIN : PROBATION, size, true);
+    if (this.takeGhost(hash)) return this.room(MAIN, size, true);
+    if (!this.passesBy()) return this.room(PROBATION, size, true);
+    this.addGhost(hash);
+    return -1;
   }
 
   // Buckets and ghosts.
@@ -592,8 +633,7 @@ export class ShardWriter {
       ((hash >>> 4) & ((1 << ghostBits) - 1));
   }
 
-  private addGhost(segment: number, at: number): void {
-    const hash = this.hashAt(segment, at);
+  private addGhost(hash: number): void {
     this.words[this.ghostAt(hash)] = hash | 1;
   }
 
