@@ -8,15 +8,15 @@
  * Without a runtime's name all three run; other words keep only the files whose
  * path contains one of them. Each file has a process of its own, so that a
  * crash, a hang or a leak is that file's, on all runtimes alike. As many run at
- * a time as the machine has cores, and beside them one of those that do little
+ * a time as the machine has cores, and beside them two of those that do little
  * but wait for the disk, unless `--jobs` says how many; those that take longest
  * are begun first, so that no core is idle at the end.
  *
  * Every file runs once with the engine's own defaults. With two combinations,
  * the tests of the engine run once more with the opposite of the defaults: the
  * other place where compactions run, and the other strategy; those of crashes,
- * which take longest, only on the first runtime. With all, they run with each,
- * everywhere. See `tests/open.ts`.
+ * which take longest, on the last of several runtimes and only so there. With
+ * all, they run with each, everywhere. See `tests/open.ts`.
  *
  * A file with the line `Combination: its own.` in its header leaves nothing
  * open: each of its openings sets both, or does not go through `tests/open.ts`.
@@ -60,6 +60,8 @@ const COMBINED = /^tests\/(?:engine|crash)\//;
 const LONG = /^tests\/crash\//;
 /** Files that spend most of their time on waiting for syncs. */
 const WAITS = /^tests\/engine\/seeds_/;
+/** How many of these run beside the others. */
+const WAITING_JOBS = 2;
 /** Files that are begun first. Their order changes how long everything takes, and nothing else. */
 const BEGUN_FIRST =
   /^tests\/(?:crash\/|sim\/seeds|engine\/(?:worker\.|model|pitfalls_crash|share|backpressure))/;
@@ -84,7 +86,7 @@ interface Plan {
   readonly filters: string[];
   /** Those besides the engine's defaults. */
   readonly combinations: readonly Combination[];
-  /** Whether long tests run in those on every runtime. */
+  /** Whether long tests run with each of them on every runtime. */
   readonly isExhaustive: boolean;
   readonly dir: string;
   readonly jobs: number;
@@ -134,7 +136,7 @@ function readArguments(args: string[]): Plan {
     isExhaustive: extent === "all",
     dir: named.get("dir") ?? "tests",
     jobs: Number(named.get("jobs") ?? Math.min(cores, JOBS_MAX)),
-    waitingJobs: named.has("jobs") ? 0 : 1,
+    waitingJobs: named.has("jobs") ? 0 : WAITING_JOBS,
     fileLimitMs: Number(named.get("file-limit") ?? FILE_LIMIT_SECONDS) * 1000,
   };
 }
@@ -159,23 +161,28 @@ function combinationsFor(extent: string): readonly Combination[] {
   throw new Error(`--combinations=${extent}: one, two or all`);
 }
 
-/** Every file with the engine's defaults, then some in other combinations. */
+/** Every file with the engine's defaults, some in other combinations. */
 function listJobs(
   runtimes: Runtime[],
   files: TestFile[],
   plan: Plan,
 ): Job[] {
-  const combined = files.filter(({ path, hasItsOwn }) =>
-    COMBINED.test(path) && !hasItsOwn
-  );
-  const short = combined.filter(({ path }) => !LONG.test(path));
-  const jobs: Job[] = runtimes.flatMap((runtime, i) => [
-    ...files.map((file) => ({ runtime, file })),
-    ...plan.combinations.flatMap((combination) =>
-      (i === 0 || plan.isExhaustive ? combined : short)
-        .map((file) => ({ runtime, file, combination }))
-    ),
-  ]);
+  const { combinations, isExhaustive } = plan;
+  const jobs: Job[] = [];
+  for (const [i, runtime] of runtimes.entries()) {
+    const isLast = i === runtimes.length - 1;
+    for (const file of files) {
+      const isCombined = COMBINED.test(file.path) && !file.hasItsOwn &&
+        combinations.length > 0;
+      const isOnce = isCombined && LONG.test(file.path) && !isExhaustive &&
+        runtimes.length > 1;
+      if (!isOnce || !isLast) jobs.push({ runtime, file });
+      if (!isCombined || isOnce && !isLast) continue;
+      for (const combination of combinations) {
+        jobs.push({ runtime, file, combination });
+      }
+    }
+  }
   const isFirst = ({ file }: Job) => BEGUN_FIRST.test(file.path);
   return [...jobs.filter(isFirst), ...jobs.filter((job) => !isFirst(job))];
 }
