@@ -9,7 +9,7 @@
  *   --only NAME      a measurement or scenario; may be repeated (default: all)
  *   --rounds N       interleaved rounds, of which medians are shown (default 1)
  *   --directory DIR  where the stores are made (default: the temporary directory)
- *   --json FILE      writes every result of every round there too
+ *   --json FILE      writes every result of every round there too, as they come
  *   --charts DIR     draws the results there as SVG
  *   --quick          10,000 entries, for a look
  * ```
@@ -149,6 +149,12 @@ function wantedScenarios(only: string[]): [Scenario, string[]][] {
   return wanted;
 }
 
+/** Writes the results so far to the file that is wanted, if one is. */
+function keep({ json }: Settings, results: Results): void {
+  if (json === undefined) return;
+  writeFileSync(json, JSON.stringify(results, null, 2) + "\n");
+}
+
 /** Every scenario of every target in every round; one that fails is left out, and said. */
 async function runAll(
   settings: Settings,
@@ -187,6 +193,7 @@ async function runAll(
             console.error(String(error));
           }
         }
+        keep(settings, results); // A run may take hours and be cut short.
       }
     }
   }
@@ -200,9 +207,6 @@ const { rounds } = settings;
 const results: Results = { machine, versions, rounds, rows: [], facts: [] };
 const failures: string[] = [];
 await runAll(settings, targets, results, failures);
-if (settings.json !== undefined) {
-  writeFileSync(settings.json, JSON.stringify(results, null, 2) + "\n");
-}
 printReport(results);
 if (settings.charts !== undefined) {
   writeCharts(chartsOf(results), settings.charts);

@@ -105,7 +105,15 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     return this.#reader.get(key);
   }
 
-  /** The values of keys, in their order, all as of one moment. */
+  /**
+   * The values of keys, in their order, all as of one moment; `undefined` for
+   * each that is not there.
+   *
+   * Cost: a {@linkcode Db.get} for each key. All keys are taken from the
+   * iterable before the first is looked up.
+   *
+   * @throws What `get` throws; then no values are returned.
+   */
   getMany(keys: Iterable<Input<K>>): (V | undefined)[] {
     this.#reader.checkOpen();
     // All keys first: what yields them may write.
@@ -322,17 +330,44 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     return this.#maintain(() => this.#tree.flush());
   }
 
-  /** One round of routine merging; resolves to whether it did something. */
+  /**
+   * One round of routine merging; resolves to whether it did something. Behind
+   * it there may be more to do: call it until it says false.
+   *
+   * Cost: reads and writes what it merges, with `"size-tiered"` some tables of
+   * like size, with `"leveled"` one table and those below it.
+   *
+   * @throws `ABORTED` if the database is closed before that; `CORRUPTION` if a
+   * table is damaged; `IO` if the disk fails, which makes the handle read-only
+   * if it was the manifest or the sync of the directory. The tables that were
+   * to be merged stay as they are.
+   */
   minorCompact(): Promise<boolean> {
     return this.#maintain(() => this.#tree.maintenance.minorCompact());
   }
 
-  /** Rewrites the table with the most tombstones that can go; resolves to whether there was one. */
+  /**
+   * Rewrites the table with the most tombstones that can go; resolves to
+   * whether there was one.
+   *
+   * Cost: reads and writes that table.
+   *
+   * @throws What {@linkcode Db.minorCompact} throws.
+   */
   tombstoneCompact(): Promise<boolean> {
     return this.#maintain(() => this.#tree.maintenance.tombstoneCompact());
   }
 
-  /** Flushes, then merges all tables into one sorted run without tombstones; resolves to whether there was anything to do. What an open snapshot needs stays until a later call. */
+  /**
+   * Flushes, then merges all tables into one sorted run without tombstones;
+   * resolves to whether there was anything to do. What an open snapshot needs
+   * stays until a later call.
+   *
+   * Cost: reads and writes the whole database, and needs room on the disk for
+   * a second one meanwhile.
+   *
+   * @throws What {@linkcode Db.flush} and {@linkcode Db.minorCompact} throw.
+   */
   majorCompact(): Promise<boolean> {
     return this.#maintain(async () => {
       await this.#tree.flush();
@@ -340,7 +375,15 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
     });
   }
 
-  /** Makes every write accepted so far durable, whatever its level; reader threads see it then. */
+  /**
+   * Makes every write accepted so far durable, whatever its level; reader
+   * threads see it then.
+   *
+   * Cost: one sync of the log, shared with the writes that wait for one; none
+   * if nothing was written since the last.
+   *
+   * @throws `IO` if the disk fails, which makes the handle read-only.
+   */
   sync(): Promise<void> {
     return this.#maintain(() => this.#tree.makeDurable());
   }

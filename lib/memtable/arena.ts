@@ -216,9 +216,21 @@ export abstract class ArenaNodes {
     );
   }
 
-  /** Whether two nodes are versions of one key. */
+  /** Whether two nodes are versions of one key. Keys begin at a word, and neighbours differ at their ends. */
   isSameKey(a: number, b: number): boolean {
-    return this.compareKeys(a, b) === 0;
+    const { words, bytes } = this;
+    const length = this.keyLength(a);
+    if (length !== this.keyLength(b)) return false;
+    const start = this.keyStart(a);
+    const other = this.keyStart(b);
+    const wordsEnd = length & ~3;
+    for (let i = length - 1; i >= wordsEnd; i--) {
+      if (bytes[start + i] !== bytes[other + i]) return false;
+    }
+    for (let i = (length >>> 2) - 1; i >= 0; i--) {
+      if (words[(start >>> 2) + i] !== words[(other >>> 2) + i]) return false;
+    }
+    return true;
   }
 
   /** How many levels have nodes. */

@@ -268,7 +268,7 @@ export class VisibleRows implements Rows {
       this.hidden = 0;
       const isPut = top.kind === PUT;
       if (isPut) this.take(top);
-      merge.advance();
+      merge.passVersions(0);
       if (isPut) return true;
     }
     return false;

@@ -47,13 +47,23 @@ function isLease(seconds: unknown): boolean {
   return typeof seconds === "number" && seconds >= 0.1 && seconds <= 86400;
 }
 
+function invalid(message: string): VarveError {
+  return new VarveError("INVALID_ARGUMENT", message);
+}
+
 /** The seconds of silence that options ask for, checked. */
-export function leaseSecondsOf(options: ShareOptions | undefined): number {
-  const seconds = options?.leaseSeconds ?? 60;
-  if (isLease(seconds)) return seconds;
-  throw new VarveError(
-    "INVALID_ARGUMENT",
-    `leaseSeconds is ${seconds}; 0.1 to 86400 are accepted`,
+export function leaseSecondsOf(options: ShareOptions = {}): number {
+  if (typeof options !== "object" || options === null) {
+    throw invalid(`options of share() are ${options}, not an object`);
+  }
+  for (const name of Object.keys(options)) {
+    if (name === "leaseSeconds") continue;
+    throw invalid(`${name} is no option of share(); leaseSeconds is accepted`);
+  }
+  const { leaseSeconds = 60 } = options;
+  if (isLease(leaseSeconds)) return leaseSeconds;
+  throw invalid(
+    `leaseSeconds is ${String(leaseSeconds)}; 0.1 to 86400 are accepted`,
   );
 }
 

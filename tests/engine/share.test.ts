@@ -9,7 +9,7 @@ import { attachWith } from "../../lib/attach.ts";
 import { MemoryFileSystem, memoryRuntime } from "../../lib/runtime/memory.ts";
 import type { File, Runtime } from "../../lib/runtime/runtime.ts";
 import { ControlBlock, VERSION } from "../../lib/share/control.ts";
-import type { ShareHandle } from "../../lib/share/handle.ts";
+import type { ShareHandle, ShareOptions } from "../../lib/share/handle.ts";
 import {
   attach,
   type Db,
@@ -719,6 +719,9 @@ test("bad arguments of share() and attach()", () =>
   withMemoryDb(async (db, files) => {
     for (const leaseSeconds of [0, -1, NaN, 1e9, "1" as unknown as number]) {
       throwsWith("INVALID_ARGUMENT", () => db.share({ leaseSeconds }));
+    }
+    for (const options of [null, 5, "5", { leaseSecond: 5 }] as unknown[]) {
+      throwsWith("INVALID_ARGUMENT", () => db.share(options as ShareOptions));
     }
     const handle = db.share();
     const bad: unknown[] = [

@@ -310,6 +310,51 @@ test("searches that begin at the index find what searches of all levels do", () 
   }
 });
 
+/** How many words of the arena a search reads. */
+function wordsRead(list: SkipList, key: string): number {
+  let reads = 0;
+  const own = Object.getOwnPropertyDescriptor(list, "words");
+  assert(own !== undefined);
+  const words = new Proxy(list.words, {
+    get: (target, name) => {
+      reads++;
+      return Reflect.get(target, name, target);
+    },
+  });
+  Object.defineProperty(list, "words", { ...own, value: words });
+  try {
+    const bytes = toBytes(key);
+    list.seek(bytes, bytes.length);
+  } finally {
+    Object.defineProperty(list, "words", own);
+  }
+  return reads;
+}
+
+test("no search walks over all that was added behind one node of the index", () => {
+  const count = 20_000;
+  const orders: Record<string, (i: number) => string> = {
+    ascending: (i) => String(i).padStart(8, "0"),
+    "ascending in ten places": (i) => `${i % 10}/${String(i).padStart(8, "0")}`,
+    "with few hints": (i) => `${i % 2}${"same".repeat(3)}${(i * 7919) % count}`,
+  };
+  for (const [name, keyOf] of Object.entries(orders)) {
+    const list = newList(1 << 22);
+    for (let i = 0; i < count; i++) {
+      add(list, {
+        key: keyOf(i),
+        sequence: i + 1,
+        kind: PUT,
+        value: filled(0),
+      });
+      if (i % 7 !== 0) continue;
+      wordsRead(list, "0"); // If the index is due, this search makes it.
+      const reads = wordsRead(list, keyOf(Math.max(0, i - 3)));
+      assertLessOrEqual(reads, 500, `${name}, ${i + 1} entries`);
+    }
+  }
+});
+
 test("the index is made anew when the hints change", () => {
   const { list, keys } = largeList(
     6000,
