@@ -43,6 +43,8 @@ export abstract class Cursor {
   valueStart = 0;
   /** Where the value ends. */
   valueEnd = 0;
+  /** The memory of `value` as words, all of it, where its owner has it so: copies are cheaper then. */
+  words: Int32Array | undefined;
   /** No entry under this cursor has a higher sequence. */
   newest = MAX_SEQUENCE;
   /** Whether it is known that no two entries under this cursor have the same key. */

@@ -30,6 +30,9 @@ export class ReadBuffer {
   }
 }
 
+/** A buffer for nothing. */
+export const NO_BUFFER: ReadBuffer = new ReadBuffer(0);
+
 /** Larger buffers are not kept. */
 const KEPT_BUFFER_BYTES = 1024 * 1024;
 
@@ -40,8 +43,8 @@ export class TableMemory {
   /** Bytes of the parts held. */
   bytes = 0;
   private readonly parts = new Map<PartOwner, number>();
-  private first = new ReadBuffer(0);
-  private second = new ReadBuffer(0);
+  private first = NO_BUFFER;
+  private second = NO_BUFFER;
 
   /** Holds parts of `bytesMax` bytes together. */
   constructor(bytesMax: number) {

@@ -34,6 +34,7 @@ export class ArenaCursor extends Cursor {
     this.list = list;
     this.key = list.bytes;
     this.value = list.bytes;
+    this.words = list.words;
   }
 
   override seekToFirst(): void {

@@ -415,7 +415,8 @@ export class VisibleRows implements Rows {
       this.key = results.copy(top.key, top.keyStart, top.keyEnd);
     }
     if (this.wantValues) {
-      this.value = results.copy(top.value, top.valueStart, top.valueEnd);
+      const { value, valueStart, valueEnd, words } = top;
+      this.value = results.copy(value, valueStart, valueEnd, words);
     }
   }
 }

@@ -26,9 +26,6 @@ const LOOP_BYTES_MAX_JSC = 80;
 /** Up to here JSC copies faster by a loop than by `slice`. */
 const LOOP_INSTEAD_OF_SLICE_BYTES_MAX = 40;
 
-/** The longest source that V8 reads by words: the last one stays in memory. */
-const WORDS_BYTES_MAX = 512 * 1024;
-
 /** Makes results, in the way that is cheap on the runtime. */
 export class Results {
   readonly #isSlab: boolean;
@@ -38,9 +35,6 @@ export class Results {
   #slab: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #slabWords: Int32Array<ArrayBuffer> = new Int32Array(0);
   #used: number = 0;
-  /** What was copied from last, as words: a scan copies many values of one block. */
-  #lastSource: Uint8Array | undefined;
-  #lastWords: Int32Array = this.#slabWords;
 
   /**
    * Makes a maker of results.
@@ -68,9 +62,6 @@ export class Results {
     const length = end - start;
     if (this.#isSlab && length <= CARVED_BYTES_MAX && length > 0) {
       if (words !== undefined) return this.#copyWords(words, start, end);
-      if (length > LOOP_BYTES_MAX_V8 && this.#hasWords(source, end)) {
-        return this.#copyWords(this.#lastWords, start, end);
-      }
       const offset = this.#reserve(length);
       const slab = this.#slab;
       copyInto(slab, offset, source, start, end, this.#loopBytesMax);
@@ -90,18 +81,6 @@ export class Results {
     }
     // Always in a buffer of its own, and never in a shared one.
     return source.slice(start, end) as Uint8Array<ArrayBuffer>;
-  }
-
-  /** Whether `source` up to `end` can be read as words, which it leaves in `#lastWords`. */
-  #hasWords(source: Uint8Array, end: number): boolean {
-    if (source !== this.#lastSource) {
-      const { buffer, byteOffset } = source;
-      const { byteLength } = buffer;
-      if (byteOffset !== 0 || byteLength > WORDS_BYTES_MAX) return false;
-      this.#lastSource = source;
-      this.#lastWords = new Int32Array(buffer, 0, byteLength >>> 2);
-    }
-    return (end + 3) >>> 2 <= this.#lastWords.length;
   }
 
   /**

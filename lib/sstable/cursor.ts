@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { NO_BUFFER, ReadBuffer } from "../cache/table_memory.ts";
 import { Cursor, type EntryKind } from "../cursor.ts";
 import { copyInto, EMPTY } from "../encoding/bytes.ts";
 import type { Block, BlockEntry } from "./block.ts";
@@ -38,11 +39,11 @@ export class TableCursor extends Cursor {
   private ordinal = -1;
   /** Whether `block` is that of `ordinal`. */
   private hasBlock = false;
-  private buffer: Uint8Array;
+  private buffer: ReadBuffer;
   private readonly isLookup: boolean;
   private at = 0;
   private shared = 0;
-  private chunk: Uint8Array;
+  private chunk: ReadBuffer;
   private handles: readonly Handle[] = NO_HANDLES;
   private firstHandle = 0;
   private chunkLength: number;
@@ -147,8 +148,9 @@ export class TableCursor extends Cursor {
     workspace.chunk = this.chunk;
     this.key = EMPTY;
     this.value = EMPTY;
-    this.buffer = EMPTY;
-    this.chunk = EMPTY;
+    this.words = undefined;
+    this.buffer = NO_BUFFER;
+    this.chunk = NO_BUFFER;
     giveWorkspace(workspace);
   }
 
@@ -176,8 +178,8 @@ export class TableCursor extends Cursor {
         this.block,
         true,
       );
+      this.enter(ordinal, this.buffer);
     } else this.ahead(ordinal, true);
-    this.enter(ordinal);
   }
 
   /** Goes to the block next to the one before, or to none. */
@@ -187,9 +189,9 @@ export class TableCursor extends Cursor {
     const cached = this.isLookup
       ? this.table.copyCached(ordinal, this.buffer, this.block, false)
       : undefined;
-    if (cached === undefined) this.ahead(ordinal, forwards);
-    else this.buffer = cached;
-    this.enter(ordinal);
+    if (cached === undefined) return this.ahead(ordinal, forwards);
+    this.buffer = cached;
+    this.enter(ordinal, cached);
   }
 
   /** Before another block is looked for: should that throw, there is none. */
@@ -206,18 +208,20 @@ export class TableCursor extends Cursor {
     this.hasBlock = false;
   }
 
-  private enter(ordinal: number): void {
+  /** Goes to the block at hand, which lies in `buffer`. */
+  private enter(ordinal: number, buffer: ReadBuffer): void {
     const block = this.block;
     this.ordinal = ordinal;
     this.hasBlock = true;
-    this.value = block.bytes;
+    this.value = buffer.bytes;
+    this.words = buffer.words;
     const shared = block.shared;
     if (shared > this.key.length) this.key = new Uint8Array(shared * 2);
     block.copyPrefix(this.key);
     this.shared = shared;
   }
 
-  /** Takes the block from the chunk that was read ahead; reads the next chunk if it is not in there. */
+  /** Goes to the block in the chunk that was read ahead; reads the next chunk if it is not in there. */
   private ahead(ordinal: number, forwards: boolean): void {
     const index = ordinal - this.firstHandle;
     if (index < 0 || index >= this.handles.length) {
@@ -225,7 +229,8 @@ export class TableCursor extends Cursor {
     }
     const handle = this.handles[ordinal - this.firstHandle];
     const start = handle.offset - this.handles[0].offset;
-    this.table.blockIn(this.chunk, start, handle, this.block);
+    this.table.blockIn(this.chunk.bytes, start, handle, this.block);
+    this.enter(ordinal, this.chunk);
   }
 
   private readChunk(ordinal: number, forwards: boolean): void {
@@ -243,8 +248,8 @@ export class TableCursor extends Cursor {
     if (!forwards) handles.reverse();
     this.handles = handles;
     this.firstHandle = forwards ? ordinal : at + 1;
-    if (this.chunk.length < bytes) this.chunk = new Uint8Array(bytes);
-    this.table.readRaw(this.chunk.subarray(0, bytes), handles[0].offset);
+    if (this.chunk.bytes.length < bytes) this.chunk = new ReadBuffer(bytes);
+    this.table.readRaw(this.chunk.bytes.subarray(0, bytes), handles[0].offset);
     this.chunkLength = Math.min(LARGEST_CHUNK, this.chunkLength * 2);
   }
 

@@ -20,10 +20,10 @@
 import type { BlockCache } from "../cache/block_cache.ts";
 import { TableBlocks } from "../cache/layout.ts";
 import type { OpenFiles } from "../cache/open_files.ts";
-import type {
-  PartOwner,
+import {
+  type PartOwner,
   ReadBuffer,
-  TableMemory,
+  type TableMemory,
 } from "../cache/table_memory.ts";
 import type { EntryKind, Found } from "../cursor.ts";
 import { copyInto, sharedPrefixLength } from "../encoding/bytes.ts";
@@ -118,6 +118,11 @@ function orderFrom(
   let at = shared;
   while (at < end && key[at] === bound[at]) at++;
   return (at < end ? key[at] : keyLength) - (at < end ? bound[at] : length);
+}
+
+/** The buffer, if it has room for `length` bytes; else a new one that has. */
+function roomFor(length: number, buffer: ReadBuffer): ReadBuffer {
+  return buffer.bytes.length < length ? new ReadBuffer(length) : buffer;
 }
 
 /** Whether sequences ascend from `oldest` or above to `newest` or below. */
@@ -730,37 +735,38 @@ export class Table implements PartOwner {
    */
   copyBlock(
     ordinal: number,
-    buffer: Uint8Array,
+    buffer: ReadBuffer,
     block: Block,
     isLookup: boolean,
-  ): Uint8Array {
+  ): ReadBuffer {
     const cached = this.copyCached(ordinal, buffer, block, isLookup);
     if (cached !== undefined) return cached;
     const handle = this.handle(ordinal);
-    const length = handle.length + SECTION_TRAILER_LENGTH;
-    const bytes = buffer.length < length ? new Uint8Array(length) : buffer;
+    const enough = roomFor(handle.length + SECTION_TRAILER_LENGTH, buffer);
+    const { bytes } = enough;
     this.readBlock(handle, bytes);
     if (isLookup) this.keep(ordinal, bytes, handle.length);
     this.resetBlock(block, bytes, 0, handle);
-    return bytes;
+    return enough;
   }
 
   /** The same if it is in the cache; else `undefined`. */
   copyCached(
     ordinal: number,
-    buffer: Uint8Array,
+    buffer: ReadBuffer,
     block: Block,
     isLookup: boolean,
-  ): Uint8Array | undefined {
+  ): ReadBuffer | undefined {
     const { cache } = this.context;
     while (cache.find(this.blocks, ordinal, isLookup)) {
       const { segment, generation, source, start, length } = cache;
-      const bytes = buffer.length < length ? new Uint8Array(length) : buffer;
+      const enough = roomFor(length, buffer);
+      const { bytes } = enough;
       copyInto(bytes, 0, source, start, start + length);
       // mutant copy-is-whole: another thread may have put a block in its place
       if (!cache.isStill(segment, generation)) continue;
       if (!block.reset(bytes, 0, length)) throw this.badEntry(ordinal);
-      return bytes;
+      return enough;
     }
     return undefined;
   }

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { NO_BUFFER, type ReadBuffer } from "../cache/table_memory.ts";
 import { EMPTY } from "../encoding/bytes.ts";
 import { Block, BlockEntry } from "./block.ts";
 
@@ -22,9 +23,9 @@ export class Workspace {
   /** The key that the cursor stands on. */
   key: Uint8Array = new Uint8Array(KEY_BYTES);
   /** The block that the cursor stands in, if it was copied out of the cache. */
-  buffer: Uint8Array = EMPTY;
+  buffer: ReadBuffer = NO_BUFFER;
   /** Blocks that were read ahead. */
-  chunk: Uint8Array = EMPTY;
+  chunk: ReadBuffer = NO_BUFFER;
   /** The block that the cursor stands in. */
   readonly block: Block = new Block();
   /** The entry that the cursor stands on. */
@@ -41,8 +42,9 @@ export function takeWorkspace(): Workspace {
 /** Takes a workspace back. */
 export function giveWorkspace(workspace: Workspace): void {
   if (spare.length === KEPT || workspace.key.length > KEPT_BYTES) return;
-  if (workspace.buffer.length > KEPT_BYTES) workspace.buffer = EMPTY;
-  if (workspace.chunk.length > KEPT_BYTES) workspace.chunk = EMPTY;
+  const { buffer, chunk } = workspace;
+  if (buffer.bytes.length > KEPT_BYTES) workspace.buffer = NO_BUFFER;
+  if (chunk.bytes.length > KEPT_BYTES) workspace.chunk = NO_BUFFER;
   workspace.block.bytes = EMPTY;
   spare.push(workspace);
 }

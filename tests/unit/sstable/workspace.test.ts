@@ -1,5 +1,6 @@
 /** What cursors read with is used again, and never by two at a time. */
 import { test } from "node:test";
+import { NO_BUFFER, ReadBuffer } from "../../../lib/cache/table_memory.ts";
 import { TableCursor } from "../../../lib/sstable/cursor.ts";
 import { LevelCursor } from "../../../lib/sstable/level_cursor.ts";
 import {
@@ -79,12 +80,12 @@ test("a cursor that was closed is not moved: its buffers may be another's", () =
 
 test("large buffers are not kept", () => {
   const workspace = takeWorkspace();
-  workspace.buffer = new Uint8Array(1 << 20);
-  workspace.chunk = new Uint8Array(1 << 20);
+  workspace.buffer = new ReadBuffer(1 << 20);
+  workspace.chunk = new ReadBuffer(1 << 20);
   giveWorkspace(workspace);
   const again = takeWorkspace();
   assert(again === workspace);
-  assertEquals([again.buffer.length, again.chunk.length], [0, 0]);
+  assertEquals([again.buffer, again.chunk], [NO_BUFFER, NO_BUFFER]);
   again.key = new Uint8Array(1 << 20);
   giveWorkspace(again);
   assert(takeWorkspace() !== again);
