@@ -1,8 +1,8 @@
 /**
  * Many cursors as one sorted sequence.
  *
- * A binary heap of the cursors: going on costs one or two comparisons while
- * one source stays in front, and log2(sources) otherwise. Doubles (the same
+ * A binary heap of the cursors: going on costs one comparison while one source
+ * stays in front, and up to 2 log2(sources) otherwise. Doubles (the same
  * key and sequence in two sources, as after the replay of a log whose
  * memtable had become a table) come one after the other.
  *
@@ -22,17 +22,30 @@ export class MergingCursor {
   private readonly reverse: boolean;
   private readonly heap: Cursor[] = [];
 
-  /** The source that is next after the one in front; `undefined` if that is the only one left. */
-  get second(): Cursor | undefined {
-    const heap = this.heap;
-    if (heap.length < 3) return heap.length < 2 ? undefined : heap[1];
-    return this.isBefore(heap[2], heap[1]) ? heap[2] : heap[1];
-  }
+  /** Where in the heap the source is that is next after the one in front; 0 if that is to be found out. It stays there as long as only the one in front moves. */
+  private secondAt = 0;
 
   /** A merge of `sources`, which it closes in the end. Stands nowhere until it is moved. */
   constructor(sources: readonly Cursor[], reverse: boolean) {
     this.sources = sources;
     this.reverse = reverse;
+  }
+
+  /** Whether the source in front is the only one left. */
+  get isAlone(): boolean {
+    return this.heap.length === 1;
+  }
+
+  /** The source that is next after the one in front; `undefined` if that is the only one left. */
+  get second(): Cursor | undefined {
+    if (this.heap.length < 2) return undefined;
+    return this.heap[this.secondAt || this.findSecond()];
+  }
+
+  private findSecond(): number {
+    const heap = this.heap;
+    const isLast = heap.length > 2 && this.isBefore(heap[2], heap[1]);
+    return this.secondAt = isLast ? 2 : 1;
   }
 
   /** Moves every source to its first entry. */
@@ -104,6 +117,7 @@ export class MergingCursor {
   /** Closes every source. */
   close(): void {
     this.heap.length = 0;
+    this.secondAt = 0;
     this.top = undefined;
     for (const source of this.sources) source.close();
   }
@@ -115,23 +129,31 @@ export class MergingCursor {
       if (source.valid) heap.push(source);
     }
     for (let at = (heap.length >>> 1) - 1; at >= 0; at--) this.sink(at);
+    this.secondAt = 0;
     this.top = heap[0];
   }
 
   private topMoved(top: Cursor): void {
     const heap = this.heap;
-    if (heap.length === 1) {
-      if (!top.valid) {
-        heap.length = 0;
-        this.top = undefined;
-      }
-      return;
+    if (!top.valid) return this.topEnded();
+    if (heap.length === 1) return;
+    const at = this.secondAt || this.findSecond();
+    const second = heap[at];
+    if (!this.isBefore(second, top)) return;
+    this.top = heap[0] = second;
+    heap[at] = top;
+    this.secondAt = 0;
+    if (2 * at + 1 < heap.length) this.sink(at);
+  }
+
+  private topEnded(): void {
+    const heap = this.heap;
+    const last = heap.pop();
+    if (last !== undefined && heap.length > 0) {
+      heap[0] = last;
+      this.sink(0);
     }
-    if (!top.valid) {
-      const last = heap.pop();
-      if (last !== undefined && heap.length > 0) heap[0] = last;
-    }
-    this.sink(0);
+    this.secondAt = 0;
     this.top = heap[0];
   }
 

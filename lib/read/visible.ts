@@ -285,8 +285,7 @@ export class VisibleRows implements Rows {
     const mayRun = top.isUnique && top.newest <= this.sequence &&
       this.cover.isEmpty && this.budget === 0;
     if (!mayRun) return false;
-    const other = merge.second;
-    if (other === undefined) {
+    if (merge.isAlone) {
       this.plain = top;
       return true;
     }
@@ -294,6 +293,8 @@ export class VisibleRows implements Rows {
       this.untilLook--;
       return false;
     }
+    const other = merge.second;
+    if (other === undefined) return false;
     let stop = reverse ? bounds.start : bounds.end;
     let stopLength = stop === undefined ? 0 : stop.length;
     if (stop === undefined || !isBehind(other, stop, reverse)) {
