@@ -68,9 +68,15 @@ export class SearchIndex {
     this.dueAt = Math.min(this.dueAt, FIRST_ENTRIES);
   }
 
-  /** The last node of the index whose hint is below (high, low); the head if there is none. */
+  /**
+   * The last node of the index whose hint is below (high, low); the head if
+   * there is none. -1 if that is the last one of all: where keys are added in
+   * order, most that came since are behind it.
+   */
   before(high: number, low: number): number {
-    const below = countBelow(this.heads, this.count, headOf(high, low));
+    const { count } = this;
+    const below = countBelow(this.heads, count, headOf(high, low));
+    if (below === count) return -1;
     return below === 0 ? HEAD : this.nodes[below - 1];
   }
 }

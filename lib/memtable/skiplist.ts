@@ -339,7 +339,9 @@ export class SkipList extends ArenaNodes {
     if (height <= INDEX_LEVEL && !index.isEmpty) {
       const near = index.before(this.targetHigh, this.targetLow);
       const max = STEPS_FROM_INDEX;
-      const found = this.descend(near, INDEX_LEVEL, max, key, keyLength);
+      const found = near < 0
+        ? -1
+        : this.descend(near, INDEX_LEVEL, max, key, keyLength);
       if (found >= 0) return found;
     }
     return this.descend(HEAD, this.height, Infinity, key, keyLength);
