@@ -4,7 +4,7 @@
  * @module
  */
 import { utf8Bytes } from "./encoding/bytes.ts";
-import { VarveError } from "./errors.ts";
+import { invalid, VarveError } from "./errors.ts";
 
 /**
  * Turns values of type `T` into bytes and back.
@@ -56,8 +56,7 @@ export const utf8: Codec<string> = {
   ordered: true,
   encode(value: string): Uint8Array {
     if (typeof value !== "string" || !value.isWellFormed()) {
-      throw new VarveError(
-        "INVALID_ARGUMENT",
+      throw invalid(
         `the utf8 codec takes strings without lone surrogates, not ${typeof value}`,
       );
     }
@@ -88,10 +87,7 @@ export function json<T>(): Codec<T> {
         );
       }
       if (text === undefined) {
-        throw new VarveError(
-          "INVALID_ARGUMENT",
-          `the json codec cannot encode ${typeof value}`,
-        );
+        throw invalid(`the json codec cannot encode ${typeof value}`);
       }
       return utf8Bytes(text);
     },

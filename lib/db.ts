@@ -4,6 +4,7 @@
  * @module
  */
 import { EMPTY } from "./encoding/bytes.ts";
+import { invalid } from "./errors.ts";
 import type { Configuration } from "./options.ts";
 import { isEmptyRange, type LooseRange } from "./read/bounds.ts";
 import type { Scan } from "./read/scan.ts";
@@ -26,7 +27,7 @@ import type {
   Stats,
   WriteOptions,
 } from "./types.ts";
-import { checkRange, durabilityOf, invalid } from "./write/arguments.ts";
+import { checkRange, durabilityOf } from "./write/arguments.ts";
 import { Batch, encodedOf, type Input } from "./write/batch.ts";
 import type { Tree } from "./write/tree.ts";
 

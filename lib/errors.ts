@@ -67,6 +67,11 @@ export class VarveError extends Error {
   }
 }
 
+/** The error for an unusable argument. */
+export function invalid(message: string): VarveError {
+  return new VarveError("INVALID_ARGUMENT", message);
+}
+
 /** A `CORRUPTION` error that says where, what was expected and what was found. */
 export function corruption(
   file: string,

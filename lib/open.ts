@@ -15,7 +15,7 @@ import { BlockCache } from "./cache/block_cache.ts";
 import { OpenFiles } from "./cache/open_files.ts";
 import { TableMemory } from "./cache/table_memory.ts";
 import { Db } from "./db.ts";
-import { corruption, VarveError } from "./errors.ts";
+import { corruption, invalid, VarveError } from "./errors.ts";
 import {
   type Configuration,
   type Options,
@@ -84,10 +84,7 @@ export async function openWith<K = Uint8Array, V = Uint8Array>(
   options?: Options<K, V>,
 ): Promise<Db<K, V>> {
   if (typeof path !== "string" || path === "") {
-    throw new VarveError(
-      "INVALID_ARGUMENT",
-      "the path of a database is a string that is not empty",
-    );
+    throw invalid("the path of a database is a string that is not empty");
   }
   const configuration = resolveOptions(options);
   const directory = path.length > 1 ? path.replace(/\/+$/, "") || "/" : path;

@@ -15,8 +15,8 @@
  * Every file runs once with the engine's own defaults. With two combinations,
  * the tests of the engine run once more with the opposite of the defaults: the
  * other place where compactions run, and the other strategy; those of crashes,
- * which take longest, on the last of several runtimes and only so there. With
- * all, they run with each, everywhere. See `tests/open.ts`.
+ * which take longest, only on the first runtime. With all, they run with each,
+ * everywhere. See `tests/open.ts`.
  *
  * A file with the line `Combination: its own.` in its header leaves nothing
  * open: each of its openings sets both, or does not go through `tests/open.ts`.
@@ -86,7 +86,7 @@ interface Plan {
   readonly filters: string[];
   /** Those besides the engine's defaults. */
   readonly combinations: readonly Combination[];
-  /** Whether long tests run with each of them on every runtime. */
+  /** Whether long tests run in those on every runtime. */
   readonly isExhaustive: boolean;
   readonly dir: string;
   readonly jobs: number;
@@ -161,28 +161,23 @@ function combinationsFor(extent: string): readonly Combination[] {
   throw new Error(`--combinations=${extent}: one, two or all`);
 }
 
-/** Every file with the engine's defaults, some in other combinations. */
+/** Every file with the engine's defaults, then some in other combinations. */
 function listJobs(
   runtimes: Runtime[],
   files: TestFile[],
   plan: Plan,
 ): Job[] {
-  const { combinations, isExhaustive } = plan;
-  const jobs: Job[] = [];
-  for (const [i, runtime] of runtimes.entries()) {
-    const isLast = i === runtimes.length - 1;
-    for (const file of files) {
-      const isCombined = COMBINED.test(file.path) && !file.hasItsOwn &&
-        combinations.length > 0;
-      const isOnce = isCombined && LONG.test(file.path) && !isExhaustive &&
-        runtimes.length > 1;
-      if (!isOnce || !isLast) jobs.push({ runtime, file });
-      if (!isCombined || isOnce && !isLast) continue;
-      for (const combination of combinations) {
-        jobs.push({ runtime, file, combination });
-      }
-    }
-  }
+  const combined = files.filter(({ path, hasItsOwn }) =>
+    COMBINED.test(path) && !hasItsOwn
+  );
+  const short = combined.filter(({ path }) => !LONG.test(path));
+  const jobs: Job[] = runtimes.flatMap((runtime, i) => [
+    ...files.map((file) => ({ runtime, file })),
+    ...plan.combinations.flatMap((combination) =>
+      (i === 0 || plan.isExhaustive ? combined : short)
+        .map((file) => ({ runtime, file, combination }))
+    ),
+  ]);
   const isFirst = ({ file }: Job) => BEGUN_FIRST.test(file.path);
   return [...jobs.filter(isFirst), ...jobs.filter((job) => !isFirst(job))];
 }

@@ -83,14 +83,15 @@ export class TableMemory {
   buffer(length: number, held: Uint8Array): ReadBuffer {
     if (length > KEPT_BUFFER_BYTES) return new ReadBuffer(length);
     if (held !== this.first.bytes) {
-      if (this.first.bytes.length < length) this.first = roomFor(length);
-      return this.first;
+      return this.first = withRoom(this.first, length);
     }
-    if (this.second.bytes.length < length) this.second = roomFor(length);
-    return this.second;
+    return this.second = withRoom(this.second, length);
   }
 }
 
-function roomFor(length: number): ReadBuffer {
-  return new ReadBuffer(Math.ceil(length / 4096) * 4096);
+/** The buffer, if it has room for `length` bytes; else a new one that has. */
+export function withRoom(buffer: ReadBuffer, length: number): ReadBuffer {
+  return buffer.bytes.length < length
+    ? new ReadBuffer(Math.ceil(length / 4096) * 4096)
+    : buffer;
 }

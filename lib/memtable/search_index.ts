@@ -18,6 +18,8 @@
 import { HEAD } from "./arena.ts";
 import { countBelow, headOf } from "./head.ts";
 
+/** No place to begin at; 0 is the end of a list. */
+export const NO_NODE = -1;
 /** The lowest level that every node of the index has. */
 export const INDEX_LEVEL = 4;
 /** A list with fewer entries has none. It would not need one before it is out of the caches, but code that is compiled before it meets an index is thrown away then. */
@@ -32,11 +34,6 @@ export class SearchIndex {
   private heads = new Float64Array(0);
   private nodes = new Int32Array(0);
   private count = 0;
-
-  /** Whether it has no nodes: it says nothing then. */
-  get isEmpty(): boolean {
-    return this.count === 0;
-  }
 
   /** Makes the index of the nodes that `words` has now, which are `entries`. */
   make(words: Int32Array, entries: number): void {
@@ -70,13 +67,14 @@ export class SearchIndex {
 
   /**
    * The last node of the index whose hint is below (high, low); the head if
-   * there is none. -1 if that is the last one of all: where keys are added in
-   * order, most that came since are behind it.
+   * there is none. {@linkcode NO_NODE} if that is the last one of all, or there
+   * is none at all: where keys are added in order, most that came since the
+   * index was made are behind its last node.
    */
   before(high: number, low: number): number {
     const { count } = this;
     const below = countBelow(this.heads, count, headOf(high, low));
-    if (below === count) return -1;
+    if (below === count) return NO_NODE;
     return below === 0 ? HEAD : this.nodes[below - 1];
   }
 }

@@ -38,7 +38,7 @@ import {
   RANGE_HEADER,
   USED,
 } from "./arena.ts";
-import { INDEX_LEVEL, SearchIndex } from "./search_index.ts";
+import { INDEX_LEVEL, NO_NODE, SearchIndex } from "./search_index.ts";
 
 /** Hints are set anew when the list has this many entries, and each time it has 16 times as many. */
 const FIRST_REHINT = 16;
@@ -336,18 +336,18 @@ export class SkipList extends ArenaNodes {
   ): number {
     const { words, index } = this;
     if (words[ENTRIES] >= index.dueAt) index.make(words, words[ENTRIES]);
-    if (height <= INDEX_LEVEL && !index.isEmpty) {
-      const near = index.before(this.targetHigh, this.targetLow);
+    const near = height > INDEX_LEVEL
+      ? NO_NODE
+      : index.before(this.targetHigh, this.targetLow);
+    if (near !== NO_NODE) {
       const max = STEPS_FROM_INDEX;
-      const found = near < 0
-        ? -1
-        : this.descend(near, INDEX_LEVEL, max, key, keyLength);
-      if (found >= 0) return found;
+      const found = this.descend(near, INDEX_LEVEL, max, key, keyLength);
+      if (found !== NO_NODE) return found;
     }
     return this.descend(HEAD, this.height, Infinity, key, keyLength);
   }
 
-  /** Searches from a node before the target, which has links of `level`; -1 if that takes more than `max` steps. */
+  /** Searches from a node before the target, which has links of `level`; {@linkcode NO_NODE} if that takes more than `max` steps. */
   private descend(
     node: number,
     level: number,
@@ -372,7 +372,7 @@ export class SkipList extends ArenaNodes {
             break;
           }
         }
-        if (++steps > max) return -1;
+        if (++steps > max) return NO_NODE;
         node = next;
         next = words[node - level];
       }

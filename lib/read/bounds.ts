@@ -8,7 +8,7 @@ import {
   keySuccessor,
   prefixSuccessor,
 } from "../encoding/bytes.ts";
-import { VarveError } from "../errors.ts";
+import { invalid } from "../errors.ts";
 import type { Bounds } from "./visible.ts";
 
 /** A range whose bounds are not yet bytes. */
@@ -55,10 +55,10 @@ export function resolveBounds(
 ): Bounds {
   const { gt, gte, lt, lte, prefix } = range;
   if (gt !== undefined && gte !== undefined) {
-    throw new VarveError("INVALID_ARGUMENT", "gt and gte are given together");
+    throw invalid("gt and gte are given together");
   }
   if (lt !== undefined && lte !== undefined) {
-    throw new VarveError("INVALID_ARGUMENT", "lt and lte are given together");
+    throw invalid("lt and lte are given together");
   }
   let start = gt !== undefined
     ? keySuccessor(encodeKey(gt))

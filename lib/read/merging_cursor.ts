@@ -21,7 +21,6 @@ export class MergingCursor {
   private readonly sources: readonly Cursor[];
   private readonly reverse: boolean;
   private readonly heap: Cursor[] = [];
-
   /** Where in the heap the source is that is next after the one in front; 0 if that is to be found out. It stays there as long as only the one in front moves. */
   private secondAt = 0;
 
@@ -117,7 +116,6 @@ export class MergingCursor {
   /** Closes every source. */
   close(): void {
     this.heap.length = 0;
-    this.secondAt = 0;
     this.top = undefined;
     for (const source of this.sources) source.close();
   }

@@ -285,16 +285,15 @@ export class VisibleRows implements Rows {
     const mayRun = top.isUnique && top.newest <= this.sequence &&
       this.cover.isEmpty && this.budget === 0;
     if (!mayRun) return false;
-    if (merge.isAlone) {
-      this.plain = top;
-      return true;
-    }
-    if (this.untilLook > 0) {
+    if (this.untilLook > 0 && !merge.isAlone) {
       this.untilLook--;
       return false;
     }
     const other = merge.second;
-    if (other === undefined) return false;
+    if (other === undefined) {
+      this.plain = top;
+      return true;
+    }
     let stop = reverse ? bounds.start : bounds.end;
     let stopLength = stop === undefined ? 0 : stop.length;
     if (stop === undefined || !isBehind(other, stop, reverse)) {

@@ -4,7 +4,7 @@
  * @module
  */
 import { isCacheMemory } from "../cache/layout.ts";
-import { VarveError } from "../errors.ts";
+import { invalid } from "../errors.ts";
 import { ARENA_OVERHEAD } from "../memtable/arena.ts";
 import { controlBytes } from "./control.ts";
 
@@ -47,14 +47,10 @@ function isLease(seconds: unknown): boolean {
   return typeof seconds === "number" && seconds >= 0.1 && seconds <= 86400;
 }
 
-function invalid(message: string): VarveError {
-  return new VarveError("INVALID_ARGUMENT", message);
-}
-
 /** The seconds of silence that options ask for, checked. */
 export function leaseSecondsOf(options: ShareOptions = {}): number {
   if (typeof options !== "object" || options === null) {
-    throw invalid(`options of share() are ${options}, not an object`);
+    throw invalid(`options of share() are ${String(options)}, not an object`);
   }
   for (const name of Object.keys(options)) {
     if (name === "leaseSeconds") continue;
@@ -90,8 +86,5 @@ function isArena(value: unknown): boolean {
 
 /** Throws `INVALID_ARGUMENT`, as for what is no handle. */
 export function refuseHandle(): never {
-  throw new VarveError(
-    "INVALID_ARGUMENT",
-    "attach takes what db.share() gave, posted to this thread",
-  );
+  throw invalid("attach takes what db.share() gave, posted to this thread");
 }

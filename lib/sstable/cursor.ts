@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { NO_BUFFER, ReadBuffer } from "../cache/table_memory.ts";
+import { NO_BUFFER, type ReadBuffer, withRoom } from "../cache/table_memory.ts";
 import { Cursor, type EntryKind } from "../cursor.ts";
 import { copyInto, EMPTY } from "../encoding/bytes.ts";
 import type { Block, BlockEntry } from "./block.ts";
@@ -248,7 +248,7 @@ export class TableCursor extends Cursor {
     if (!forwards) handles.reverse();
     this.handles = handles;
     this.firstHandle = forwards ? ordinal : at + 1;
-    if (this.chunk.bytes.length < bytes) this.chunk = new ReadBuffer(bytes);
+    this.chunk = withRoom(this.chunk, bytes);
     this.table.readRaw(this.chunk.bytes.subarray(0, bytes), handles[0].offset);
     this.chunkLength = Math.min(LARGEST_CHUNK, this.chunkLength * 2);
   }

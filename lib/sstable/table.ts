@@ -22,8 +22,9 @@ import { TableBlocks } from "../cache/layout.ts";
 import type { OpenFiles } from "../cache/open_files.ts";
 import {
   type PartOwner,
-  ReadBuffer,
+  type ReadBuffer,
   type TableMemory,
+  withRoom,
 } from "../cache/table_memory.ts";
 import type { EntryKind, Found } from "../cursor.ts";
 import { copyInto, sharedPrefixLength } from "../encoding/bytes.ts";
@@ -118,11 +119,6 @@ function orderFrom(
   let at = shared;
   while (at < end && key[at] === bound[at]) at++;
   return (at < end ? key[at] : keyLength) - (at < end ? bound[at] : length);
-}
-
-/** The buffer, if it has room for `length` bytes; else a new one that has. */
-function roomFor(length: number, buffer: ReadBuffer): ReadBuffer {
-  return buffer.bytes.length < length ? new ReadBuffer(length) : buffer;
 }
 
 /** Whether sequences ascend from `oldest` or above to `newest` or below. */
@@ -742,7 +738,7 @@ export class Table implements PartOwner {
     const cached = this.copyCached(ordinal, buffer, block, isLookup);
     if (cached !== undefined) return cached;
     const handle = this.handle(ordinal);
-    const enough = roomFor(handle.length + SECTION_TRAILER_LENGTH, buffer);
+    const enough = withRoom(buffer, handle.length + SECTION_TRAILER_LENGTH);
     const { bytes } = enough;
     this.readBlock(handle, bytes);
     if (isLookup) this.keep(ordinal, bytes, handle.length);
@@ -760,7 +756,7 @@ export class Table implements PartOwner {
     const { cache } = this.context;
     while (cache.find(this.blocks, ordinal, isLookup)) {
       const { segment, generation, source, start, length } = cache;
-      const enough = roomFor(length, buffer);
+      const enough = withRoom(buffer, length);
       const { bytes } = enough;
       copyInto(bytes, 0, source, start, start + length);
       // mutant copy-is-whole: another thread may have put a block in its place

@@ -5,14 +5,9 @@
  */
 import type { Codec } from "../codecs.ts";
 import { compareBytes, describeBytes, utf8Bytes } from "../encoding/bytes.ts";
-import { VarveError } from "../errors.ts";
+import { invalid } from "../errors.ts";
 import { MAX_KEY_LENGTH, MAX_VALUE_LENGTH } from "../options.ts";
 import type { Durability, WriteOptions } from "../types.ts";
-
-/** The error for an unusable argument. */
-export function invalid(message: string): VarveError {
-  return new VarveError("INVALID_ARGUMENT", message);
-}
 
 /** A value for a message. */
 export function describe(value: unknown): string {

@@ -7,16 +7,11 @@ import type { Codec } from "../codecs.ts";
 import { PUT, TOMBSTONE } from "../cursor.ts";
 import { encodeUtf8Into } from "../encoding/bytes.ts";
 import { MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
+import { invalid } from "../errors.ts";
 import { entryRoom, rangeRoom } from "../memtable/memtable.ts";
 import type { Bytes } from "../types.ts";
 import { LOG_DELETE_RANGE } from "../wal/format.ts";
-import {
-  bytesOf,
-  checkKey,
-  checkRange,
-  checkValue,
-  invalid,
-} from "./arguments.ts";
+import { bytesOf, checkKey, checkRange, checkValue } from "./arguments.ts";
 
 /** The operations of a batch, good until it is changed. */
 export interface EncodedBatch {

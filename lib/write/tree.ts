@@ -22,7 +22,7 @@ import { type MaintainedTree, Maintenance } from "../compaction/maintenance.ts";
 import { type EntryKind, TOMBSTONE } from "../cursor.ts";
 import { copyInto } from "../encoding/bytes.ts";
 import { Decoder } from "../encoding/varint.ts";
-import { VarveError } from "../errors.ts";
+import { invalid, type VarveError } from "../errors.ts";
 import {
   type ArenaPool,
   entryRoom,
@@ -382,8 +382,7 @@ export class Tree implements MaintainedTree, PressureSource {
 
   private makeRoom(room: number): VarveError | undefined {
     if (room > ROOM_MAX) {
-      return new VarveError(
-        "INVALID_ARGUMENT",
+      return invalid(
         `one write takes ${room} bytes; at most ${ROOM_MAX} are accepted`,
       );
     }
