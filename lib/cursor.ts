@@ -58,6 +58,14 @@ export abstract class Cursor {
   abstract seek(key: Uint8Array, length: number): void;
   /** Moves to the last entry whose user key is before `key[0, length)`. */
   abstract seekBefore(key: Uint8Array, length: number): void;
+  /**
+   * Goes on to the first entry at or after `key[0, length)`, or backwards to
+   * the last before it, which is known to lie ahead.
+   */
+  skip(key: Uint8Array, length: number, backwards: boolean): void {
+    if (backwards) this.seekBefore(key, length);
+    else this.seek(key, length);
+  }
   /** Moves to the next entry; the cursor must be valid. */
   abstract next(): void;
   /** Moves to the previous entry; the cursor must be valid. */

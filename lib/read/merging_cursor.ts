@@ -84,8 +84,7 @@ export class MergingCursor {
   skipTop(key: Uint8Array): void {
     const top = this.top;
     if (top === undefined) return;
-    if (this.reverse) top.seekBefore(key, key.length);
-    else top.seek(key, key.length);
+    top.skip(key, key.length, this.reverse);
     this.topMoved(top);
   }
 

@@ -118,6 +118,15 @@ export class TableCursor extends Cursor {
     else this.previousBlock();
   }
 
+  /** Refuses to go the other way: a scan would be without end. */
+  override skip(key: Uint8Array, length: number, backwards: boolean): void {
+    const { table, ordinal, at } = this;
+    super.skip(key, length, backwards);
+    if (!this.valid || this.table !== table) return;
+    const moved = this.ordinal - ordinal || this.at - at;
+    if (backwards ? moved >= 0 : moved <= 0) throw table.unordered();
+  }
+
   override next(): void {
     if (this.hasBlock && this.at + 1 < this.block.count) {
       this.stand(this.at + 1);

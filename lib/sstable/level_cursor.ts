@@ -67,6 +67,15 @@ export class LevelCursor extends TableCursor {
     super.seekBefore(key, length);
   }
 
+  override skip(key: Uint8Array, length: number, backwards: boolean): void {
+    const { index } = this;
+    super.skip(key, length, backwards);
+    if (!this.valid) return;
+    if (backwards ? this.index > index : this.index < index) {
+      throw this.tables[index].unordered();
+    }
+  }
+
   protected override nextBlock(): void {
     super.nextBlock();
     if (!this.valid) this.goOnForwards();

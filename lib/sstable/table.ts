@@ -721,6 +721,16 @@ export class Table implements PartOwner {
     );
   }
 
+  /** The error for keys that are not where they belong. */
+  unordered(): Error {
+    return corruption(
+      this.path,
+      0,
+      "sorted keys within the table's bounds",
+      "others",
+    );
+  }
+
   /**
    * Copies the data block at `ordinal` to the start of `buffer`, or of a larger
    * one, and makes `block` of it. It is taken from the cache or, if it is not

@@ -7,9 +7,15 @@ import { attachWith } from "../../lib/attach.ts";
 import { putU48 } from "../../lib/encoding/fixed.ts";
 import { Decoder } from "../../lib/encoding/varint.ts";
 import { MemoryFileSystem, memoryRuntime } from "../../lib/runtime/memory.ts";
-import { Block, BlockEntry } from "../../lib/sstable/block.ts";
+import { MergingCursor } from "../../lib/read/merging_cursor.ts";
+import { RangeCover } from "../../lib/read/range_cover.ts";
+import { VisibleRows } from "../../lib/read/visible.ts";
+import { Results } from "../../lib/runtime/results.ts";
+import { Block, BlockEntry, openBlock } from "../../lib/sstable/block.ts";
 import { BlockBuilder } from "../../lib/sstable/block_builder.ts";
+import { TableCursor } from "../../lib/sstable/cursor.ts";
 import { FOOTER_LENGTH } from "../../lib/sstable/format.ts";
+import { LevelCursor } from "../../lib/sstable/level_cursor.ts";
 import type { TableMeta } from "../../lib/sstable/meta.ts";
 import { decodeEdit, encodeEdit } from "../../lib/version/edit.ts";
 import { ManifestWriter, readManifest } from "../../lib/version/manifest.ts";
@@ -269,6 +275,77 @@ describe("a table is damaged", () => {
     const made = make();
     made.files.writeFile(made.path, new Uint8Array(10));
     isRefused({ ...made, meta: { ...made.meta, size: 10 } });
+  });
+});
+
+describe("tables whose keys are out of order do not make a scan endless", () => {
+  // Behind four hidden entries a scan goes straight to the end of the range
+  // tombstone: where keys are out of order, back to what it had passed.
+  const NEWEST = 100;
+  const change = ({ files, path, meta }: MadeTable, keys: string) => {
+    const bytes = files.readFile(path);
+    const parts = takeApart(bytes, meta.number);
+    const [{ content }] = parts.blocks;
+    const block = openBlock(content, 0, content.length, path, 0);
+    assertEquals([parts.blocks.length, block.count], [1, keys.length]);
+    const entry = new BlockEntry();
+    toBytes(keys).forEach((byte, i) => {
+      assert(entry.read(block, i));
+      content[entry.restStart] = byte;
+    });
+    files.writeFile(path, putTogether(parts));
+  };
+  const make = (written: string, changed: string, number: number) => {
+    const made = makeTable([...written].map((key) => put(key, 1)), [], {
+      blockSize: 4096,
+    }, number);
+    change(made, changed);
+    return openTable(made);
+  };
+  const isRefused = (
+    cursor: TableCursor,
+    start: string,
+    end: string,
+    reverse: boolean,
+  ) => {
+    const fragment = {
+      start: toBytes(start),
+      end: toBytes(end),
+      sequences: [NEWEST],
+    };
+    const rows = new VisibleRows(
+      new MergingCursor([cursor], reverse),
+      new RangeCover([[[fragment]]], NEWEST),
+      NEWEST,
+      { start: undefined, end: undefined },
+      reverse,
+      new Results(true),
+    );
+    throwsWith("CORRUPTION", () => {
+      for (let count = 0; rows.next(); count++) {
+        assert(count < 100, "a scan without end");
+      }
+    });
+  };
+
+  test("forwards", () => {
+    const table = make("abcdefghijkl", "abcdejkfghil", 7);
+    isRefused(new TableCursor(table, false), "c", "j", false);
+  });
+
+  test("backwards", () => {
+    const table = make("abcdefghijkl", "efghiabcdjkl", 7);
+    isRefused(new TableCursor(table, false), "c", "j", true);
+  });
+
+  test("backwards from table to table", () => {
+    const tables = [make("abcde", "ahijk", 7), make("gm", "gm", 8)];
+    isRefused(new LevelCursor(tables, false), "h", "l", true);
+  });
+
+  test("forwards from table to table", () => {
+    const tables = [make("ag", "ag", 7), make("hijkl", "bcdel", 8)];
+    isRefused(new LevelCursor(tables, false), "b", "f", false);
   });
 });
 
