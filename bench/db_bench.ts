@@ -33,6 +33,7 @@ import {
   awaitedPutter,
   checkScan,
   checkSome,
+  comeToRest,
   deletedIn,
   everything,
   fillAndSettle,
@@ -68,7 +69,7 @@ async function finishFill(
   count = bench.size,
 ): Promise<void> {
   await checkSome(store, count, verify);
-  await store.settle();
+  await comeToRest(store);
   await checkSome(store, count, verify);
   await store.close();
 }

@@ -11,6 +11,7 @@ import { type Shape, STANDARD } from "./shape.ts";
 import type { Store } from "./stores/store.ts";
 
 const CHECKED_READS = 1000;
+const REST_MILLISECONDS = 1000;
 
 /** Fails unless a value is the right one for its key number. */
 export type Verify = (value: Uint8Array | undefined, number: number) => void;
@@ -86,10 +87,17 @@ export const awaitedPutter =
     return store.putAcknowledged(keyOf(number), valueOf(number, 1));
   };
 
+/** Brings the files to rest, and gives the store a while for what it does when it is let alone. */
+export async function comeToRest(store: Store): Promise<void> {
+  await store.settle();
+  await new Promise((resolve) => setTimeout(resolve, REST_MILLISECONDS));
+  await store.settle();
+}
+
 /** Fills in random order, and brings the store to rest. */
 export async function fillAndSettle(store: Store, size: number): Promise<void> {
   await runEach(store, size, putter(store, inRandomOrder(size), 1));
-  await store.settle();
+  await comeToRest(store);
 }
 
 /** Where ranges of so many keys begin that are to be deleted: random, so they may overlap. */

@@ -19,7 +19,10 @@ export interface CompactionOptions {
   readonly strategy?: "size-tiered" | "leveled";
   /**
    * Where flushes and compactions run. Default `"worker"`: on a thread of
-   * their own; where none can be started, inline, and `stats()` says so.
+   * their own; where none can be started, inline, and `stats()` says so. Half
+   * a second after the last flush that thread also merges runs of up to 256
+   * MiB together that are too few for `minThreshold`, so that reads have fewer
+   * to look into (size-tiered only).
    * `"inline"`: on the program's thread, in slices between its own work.
    * `"off"`: as `"inline"`; full memtables are still flushed, but only the
    * explicit calls compact.

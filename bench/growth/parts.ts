@@ -22,6 +22,7 @@ import { type Store, WINDOW } from "../stores/store.ts";
 import {
   checkScan,
   checkSome,
+  comeToRest,
   type Contents,
   inRandomOrder,
   lookUp,
@@ -68,6 +69,7 @@ export async function measureFill(
   await store.settle();
   const seconds = (performance.now() - start) / 1000;
   note(bench, "fillrandom, settled", "ops/s", count / seconds);
+  await comeToRest(store);
   bench.wrote(count * entryBytes(shape));
   await checkSome(store, count, ofGeneration(1, shape), shape);
 }

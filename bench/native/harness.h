@@ -279,15 +279,21 @@ class Workloads {
       look(random.below(count), generation);
     }
   }
+  // Gives the store a while for what it does when it is let alone.
+  void comeToRest() {
+    db_.settle();
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    db_.settle();
+  }
   void prepare() {
     for (uint32_t entry : shuffled(size_, 7)) put(entry, 1);
-    db_.settle();
+    comeToRest();
   }
 
   void fill(const std::string &name, std::vector<uint32_t> order) {
     report_->each(name, size_, [&](uint64_t i) { put(order.empty() ? i : order[i], 1); });
     report_->wrote(double(size_) * kEntryBytes);
-    db_.settle();
+    comeToRest();
     checkSome(size_, 1);
   }
   void fillBatch() {
@@ -302,7 +308,7 @@ class Workloads {
       }
     });
     report_->wrote(double(size_) * kEntryBytes);
-    db_.settle();
+    comeToRest();
     checkSome(size_, 1);
   }
   void overwrite() {
@@ -310,7 +316,7 @@ class Workloads {
     auto order = shuffled(size_, 8);
     report_->each("overwrite", size_, [&](uint64_t i) { put(order[i], 2); });
     report_->wrote(2.0 * size_ * kEntryBytes);
-    db_.settle();
+    comeToRest();
     checkSome(size_, 2);
   }
   void deleteRandom() {
@@ -335,7 +341,7 @@ class Workloads {
       db_.put(data_.key(i * 2), value, false);
     });
     report_->wrote(double(count) * (kKeyBytes + kLargeValueBytes));
-    db_.settle();
+    comeToRest();
     for (uint32_t i = 0; i < count; i++) {
       uint32_t stamp = __builtin_bswap32(i * 2);
       if (!db_.get(data_.key(i * 2ull), &found_) || found_.size() != kLargeValueBytes ||

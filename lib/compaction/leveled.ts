@@ -312,6 +312,9 @@ export const leveled: Strategy = {
     return scores[0] >= 1 ? pickYoung(levels, shape, options) : undefined;
   },
 
+  // Few tables overlap at any time.
+  pickAtRest: () => undefined,
+
   pickTombstone: pickByTombstones,
 
   pickMajor(levels, options) {

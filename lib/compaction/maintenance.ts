@@ -1,5 +1,6 @@
 /**
- * Keeps the tree in shape: flushes full memtables, then compacts.
+ * Keeps the tree in shape: flushes full memtables, compacts, and goes on
+ * merging, on a worker, once nothing is written any more.
  *
  * Two lanes, each with one task at a time: flushes, oldest memtable first, and
  * compactions. They do not wait for each other: a flush only adds a table,
@@ -116,6 +117,12 @@ function newCounters(): LaneCounters {
 const TABLE_SIZE_MIN = 16 * 1024;
 const TABLE_SIZE_MAX = 64 * 1024 * 1024;
 
+/** How the tombstones of merges go, other than of those for the sake of tombstones. */
+const BY_RANGE: ElisionPlan = { by: "range" };
+
+/** So long after the last flush and the last compaction the tree is at rest. */
+const REST_MILLISECONDS = 500;
+
 /** What merges may read at most for closing to wait for them; and how long it waits. */
 const MERGE_AT_CLOSE_BYTES = 16 * 1024 * 1024;
 const MERGE_AT_CLOSE_MILLISECONDS = 2000;
@@ -144,6 +151,7 @@ export class Maintenance {
   /** Bytes that the task of the compaction lane reads. */
   private compactingBytes = 0;
   private inBackground = false;
+  private cancelRest: (() => void) | undefined;
   private isClosing = false;
   private isClosed = false;
   private waiters: Waiter[] = [];
@@ -379,10 +387,20 @@ export class Maintenance {
   /** Starts compacting in the background if anything is due. */
   scheduleCompaction(): void {
     const { background } = this.tree.options.compaction;
-    if (background === "off" || this.isClosing || this.inBackground) return;
+    if (background !== "off") {
+      this.inTheBackground(() => this.compactWhileDue());
+    }
+  }
+
+  private inTheBackground(use: () => Promise<unknown>): void {
+    if (this.isClosing || this.inBackground) return;
     this.inBackground = true;
-    this.compactWhileDue().then(
-      () => this.compactionError = undefined,
+    this.cancelRest?.();
+    use().then(
+      () => {
+        this.compactionError = undefined;
+        this.mergeAtRest();
+      },
       (error) => {
         if (isGivenUp(error)) return;
         this.compactionError = error;
@@ -391,6 +409,26 @@ export class Maintenance {
     ).finally(() => {
       this.inBackground = false;
       this.relieve();
+    });
+  }
+
+  /** Merges what is worth it if nothing happens for a while. */
+  private mergeAtRest(): void {
+    const { runtime, versions } = this.tree;
+    const pick = () =>
+      this.strategy.pickAtRest(versions.current.metas, this.pickOptions);
+    // Inline it would take the program's own time.
+    if (this.place === "inline" || pick() === undefined) return;
+    this.cancelRest = runtime.later(REST_MILLISECONDS, () => {
+      if (this.flushing !== undefined) return; // Its end begins anew.
+      this.inTheBackground(async () => {
+        await this.exclusively(async () => {
+          const picked = pick();
+          if (picked !== undefined) await this.perform(picked, BY_RANGE);
+        });
+        // What was flushed meanwhile may have made more due.
+        await this.compactWhileDue();
+      });
     });
   }
 
@@ -446,7 +484,7 @@ export class Maintenance {
     if (this.dropCovered(version)) return true;
     const picked = this.strategy.pickMinor(version.metas, this.pickOptions);
     if (picked === undefined) return false;
-    await this.perform(picked, { by: "range" });
+    await this.perform(picked, BY_RANGE);
     return true;
   }
 
@@ -513,12 +551,11 @@ export class Maintenance {
     const { metas } = this.tree.versions.current;
     const picked = this.strategy.pickMajor(metas, this.pickOptions);
     if (picked === undefined) return false;
-    const elision: ElisionPlan = { by: "range" };
     if (picked.runs.length === 1) {
-      const { gains } = await this.probe(picked, elision);
+      const { gains } = await this.probe(picked, BY_RANGE);
       if (!gains) return false;
     }
-    await this.perform(picked, elision);
+    await this.perform(picked, BY_RANGE);
     return true;
   }
 
@@ -646,7 +683,7 @@ export class Maintenance {
       if (pick?.type !== "merge") return;
       left -= bytesOf(pick.runs.flat());
       if (left < 0) return;
-      await this.perform(pick, { by: "range" });
+      await this.perform(pick, BY_RANGE);
     }
   }
 
@@ -672,6 +709,7 @@ export class Maintenance {
    */
   async close(merges: boolean): Promise<void> {
     this.isClosing = true;
+    this.cancelRest?.();
     if (merges) await this.awaited(this.mergeInTime());
     this.isClosed = true;
     this.compacting?.abort();

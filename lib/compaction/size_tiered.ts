@@ -37,12 +37,27 @@ export const LARGE_RUN_TABLE_BYTES: number = 64 * 1024 * 1024;
 /** So many of them are merged at most, though of small ones more may be let be: a lookup of cold data has to look into each. */
 const LARGE_RUNS = 3;
 
+/**
+ * At rest the smallest runs are merged that have at most
+ * {@linkcode LARGE_RUN_BYTES} together, down to one that has no more than
+ * 1 / REST_SHARE of what those below it have: a byte is rewritten each time
+ * that its run grows by three quarters at least.
+ */
+const REST_SHARE = 0.75;
+
 /** A sorted run and its bytes. */
 export interface SizedRun {
   /** Its tables, by key. */
   readonly tables: readonly TableMeta[];
   /** Their bytes. */
   readonly size: number;
+}
+
+/** The runs of a tree, the smallest first. */
+function sizedRuns(levels: Levels): SizedRun[] {
+  return runsOf(levels)
+    .map((tables) => ({ tables, size: bytesOf(tables) }))
+    .sort((a, b) => a.size - b.size || a.tables[0].number - b.tables[0].number);
 }
 
 /** Groups runs of like size: the small ones together, the others by the average of their bucket. */
@@ -54,10 +69,7 @@ export function bucketsOf(
   const buckets = [small];
   let current: SizedRun[] = [];
   let bytes = 0;
-  const sorted = runsOf(levels)
-    .map((tables) => ({ tables, size: bytesOf(tables) }))
-    .sort((a, b) => a.size - b.size || a.tables[0].number - b.tables[0].number);
-  for (const run of sorted) {
+  for (const run of sizedRuns(levels)) {
     if (run.size < options.minTableSize) {
       small.push(run);
       continue;
@@ -136,6 +148,19 @@ export const sizeTiered: Strategy = {
     if (runs.length < due) return undefined;
     const merged = runs.slice(0, options.maxThreshold);
     return intoOne(merged.map(({ tables }) => tables), levels);
+  },
+
+  pickAtRest(levels, { maxThreshold }) {
+    const runs = sizedRuns(levels).slice(0, maxThreshold);
+    let count = 0;
+    let below = 0;
+    runs.forEach(({ size }, i) => {
+      const isInReach = below + size <= LARGE_RUN_BYTES;
+      if (i > 0 && isInReach && below >= size * REST_SHARE) count = i + 1;
+      below += size;
+    });
+    if (count === 0) return undefined;
+    return intoOne(runs.slice(0, count).map(({ tables }) => tables), levels);
   },
 
   pickTombstone: pickByTombstones,

@@ -50,6 +50,10 @@ class Magnified implements Strategy {
     return this.back(sizeTiered.pickMinor(this.show(levels), options));
   }
 
+  pickAtRest(levels: Levels, options: PickOptions): MergePick | undefined {
+    return this.back(sizeTiered.pickAtRest(this.show(levels), options));
+  }
+
   pickTombstone(
     levels: Levels,
     options: PickOptions,
@@ -82,7 +86,14 @@ test(
   "large runs: after each merge, rewrite and drop readers see what was written",
   LONG,
   () => {
-    const seen = { large: 0, levels: 0, together: 0, rewrites: 0, covered: 0 };
+    const seen = {
+      large: 0,
+      levels: 0,
+      together: 0,
+      rewrites: 0,
+      covered: 0,
+      atRest: 0,
+    };
     for (let seed = 1; seed <= 40; seed++) {
       const random = new Random(seed);
       const tree = new MiniTree(options(random));
@@ -111,6 +122,13 @@ test(
           }
           tree.do(pick);
         }
+        if (random.chance(5)) {
+          const pick = strategy.pickAtRest(tree.metas, tree.options);
+          if (pick !== undefined) {
+            tree.do(pick);
+            seen.atRest++;
+          }
+        }
         if (random.chance(20)) {
           const [pick] = strategy.pickTombstone(tree.metas, tree.options, 1e15);
           if (pick !== undefined) {
@@ -133,6 +151,7 @@ test(
     }
     assertGreater(seen.large, 50, JSON.stringify(seen));
     assertGreater(seen.levels, 2, JSON.stringify(seen));
+    assertGreater(seen.atRest, 20, JSON.stringify(seen));
     assertGreater(seen.together, 10, JSON.stringify(seen));
     assertGreater(seen.rewrites, 5, JSON.stringify(seen));
     assertGreater(seen.covered, 5, JSON.stringify(seen));

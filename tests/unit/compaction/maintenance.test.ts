@@ -304,6 +304,116 @@ test("in the background nothing is compacted when that is off, and all that is d
   }
 });
 
+/** Two tables of like size, of which one compaction in the background finds nothing due. */
+async function makeTwoTables(
+  compaction: CompactionOptions,
+  threads: FakeThreads,
+): Promise<FakeTree> {
+  const tree = new FakeTree(compaction, threads);
+  tree.addTable(entries(10));
+  tree.addTable(entries(10, 100));
+  tree.maintenance.scheduleCompaction();
+  await turns(tree);
+  return tree;
+}
+
+/** Says that a thread has done the merge that it was given. */
+async function finishMerge(tree: FakeTree, thread: FakeThread): Promise<void> {
+  const task = taskOf(thread);
+  assertEquals(task.type, "merge");
+  const meta = writeTable(tree.files, numberOf(task), entries(10, 200));
+  assert(meta !== undefined);
+  const result = { tables: [meta], gains: false };
+  const id = thread.runs[thread.runs.length - 1];
+  thread.say({ type: "done", id, result, seconds: 1 });
+  await turns(tree);
+}
+
+test("at rest, and not before, tables are merged that are too few to be due", async () => {
+  const threads = new FakeThreads();
+  const tree = await makeTwoTables({}, threads);
+  assertEquals(threads.threads.length, 0);
+  await threads.timersGoOff();
+  await finishMerge(tree, await threads.getReady());
+  assertEquals(tree.tables.length, 1);
+  // Then there is nothing to wait for.
+  await threads.timersGoOff();
+  assertEquals(threads.last.runs.length, 1);
+  await tree.maintenance.close(false);
+});
+
+test("at rest nothing is merged inline, with compaction off, by the leveled strategy, or once close() has begun", async () => {
+  const cases: CompactionOptions[] = [
+    { background: "inline" },
+    { background: "off" },
+    { strategy: "leveled" },
+  ];
+  for (const compaction of cases) {
+    const threads = new FakeThreads();
+    const tree = await makeTwoTables(compaction, threads);
+    await threads.timersGoOff();
+    await turns(tree);
+    assertEquals(tree.tables.length, 2, JSON.stringify(compaction));
+    assertEquals(threads.threads.length, 0);
+    await tree.maintenance.close(false);
+  }
+  const threads = new FakeThreads();
+  const tree = await makeTwoTables({}, threads);
+  await tree.maintenance.close(false);
+  await threads.timersGoOff();
+  assertEquals(threads.threads.length, 0);
+});
+
+test("a flush under way is no rest, and its end puts it off", async () => {
+  const threads = new FakeThreads();
+  const tree = await makeTwoTables({}, threads);
+  tree.freeze("a");
+  tree.maintenance.scheduleFlush();
+  const thread = await threads.getReady();
+  await threads.timersGoOff();
+  assertEquals(taskOf(thread).type, "flush");
+  const meta = writeTable(tree.files, numberOf(taskOf(thread)), [put("a", 1)]);
+  assert(meta !== undefined);
+  const result = { tables: [meta], gains: false };
+  thread.say({ type: "done", id: thread.runs[0], result, seconds: 1 });
+  await turns(tree);
+  assertEquals(thread.runs.length, 1);
+  await threads.timersGoOff();
+  await finishMerge(tree, thread);
+  assertEquals(tree.tables.length, 1);
+  await tree.maintenance.close(false);
+});
+
+test("what becomes due during a merge at rest is compacted behind it", async () => {
+  const threads = new FakeThreads();
+  const tree = await makeTwoTables({ minThreshold: 3 }, threads);
+  await threads.timersGoOff();
+  const thread = await threads.getReady();
+  tree.addTable(entries(10, 300));
+  tree.addTable(entries(10, 400));
+  tree.maintenance.scheduleCompaction();
+  await finishMerge(tree, thread);
+  assertEquals(thread.runs.length, 2);
+  await finishMerge(tree, thread);
+  assertEquals(tree.tables.length, 1);
+  await tree.maintenance.close(false);
+});
+
+test("a merge at rest that fails is told, and not tried again by itself", async () => {
+  const threads = new FakeThreads();
+  const tree = await makeTwoTables({}, threads);
+  await threads.timersGoOff();
+  const thread = await threads.getReady();
+  const error = plainError(new VarveError("IO", "the disk is full"));
+  thread.say({ type: "failed", id: thread.runs[0], error });
+  await turns(tree);
+  await threads.timersGoOff();
+  assertEquals(thread.runs.length, 1);
+  assert(tree.maintenance.lastError instanceof VarveError);
+  assertEquals(tree.told.map(({ type }) => type), ["error"]);
+  await tree.maintenance.close(false);
+});
+
 test("a background compaction that fails is told, and the next one may succeed", async () => {
   const tree = new FakeTree({ background: "inline", minThreshold: 2 });
   tree.addTable(entries(10));

@@ -160,6 +160,64 @@ test("pickMinor() ends: merging what it picks leaves at last nothing to pick", (
   }
 });
 
+test("pickAtRest(): the smallest runs, down to one that those below it nearly outweigh", () => {
+  const pick = (...all: number[]) =>
+    sizes(sizeTiered.pickAtRest([tables(...all)], options()));
+  assertEquals(pick(), undefined);
+  assertEquals(pick(100), undefined);
+  assertEquals(pick(100, 75), [75, 100]);
+  assertEquals(pick(100, 74), undefined);
+  assertEquals(pick(100, 40, 35), [35, 40, 100]);
+  // The larger one is not rewritten for so little, the small ones are merged.
+  assertEquals(pick(1000, 100, 90), [90, 100]);
+  // What is too small by itself goes along with what is larger.
+  assertEquals(pick(100, 100, 1), [1, 100, 100]);
+  const most = options({ minThreshold: 2, maxThreshold: 2 });
+  assertEquals(
+    sizes(sizeTiered.pickAtRest([tables(100, 80, 90)], most)),
+    [80, 90],
+  );
+});
+
+test("pickAtRest(): no more than makes one table of level 0", () => {
+  const half = LARGE_RUN_BYTES / 2;
+  const pick = (...all: number[]) =>
+    sizes(sizeTiered.pickAtRest([tables(...all)], options()));
+  assertEquals(pick(half, half), [half, half]);
+  assertEquals(pick(half + 1, half), undefined);
+  assertEquals(pick(half + 1, half, 10, 10), [10, 10]);
+});
+
+test("who writes a table now and then, and rests in between, writes each byte a few times more", () => {
+  for (const count of [10, 100]) {
+    const set = options();
+    const unit = LARGE_RUN_BYTES / 10;
+    let number = 1;
+    let levels: TableMeta[][] = [[], [], [], [], [], [], []];
+    let written = 0;
+    const perform = (picked: Pick | undefined) => {
+      if (picked === undefined) return false;
+      assert(picked.type === "merge");
+      const inputs = picked.runs.flat();
+      const size = inputs.reduce((sum, table) => sum + table.size, 0);
+      written += size;
+      levels = levels.map((tables) =>
+        tables.filter((table) => !inputs.includes(table))
+      );
+      levels[picked.level].push(metaOf({ number: number++, size }));
+      return true;
+    };
+    for (let i = 0; i < count; i++) {
+      levels[0].push(metaOf({ number: number++, size: unit }));
+      written += unit;
+      while (perform(sizeTiered.pickMinor(levels, set)));
+      while (perform(sizeTiered.pickAtRest(levels, set)));
+    }
+    // With the log, one more.
+    assertLessOrEqual(written / (count * unit), count === 10 ? 4 : 6);
+  }
+});
+
 test("pickTombstone(): by ratio and age, the highest ratio first", () => {
   const made = [
     metaOf({ number: 1, entries: 100, tombstones: 29 }),
@@ -199,6 +257,7 @@ test("picks leave the list that they are given as it is", () => {
   const before = made.map((meta) => meta.number);
   const set = options({ minThreshold: 2 });
   sizeTiered.pickMinor([made], set);
+  sizeTiered.pickAtRest([made], set);
   sizeTiered.pickTombstone([made], set, 0);
   sizeTiered.pickMajor([made], set);
   assertEquals(made.map((meta) => meta.number), before);
