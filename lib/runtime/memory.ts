@@ -63,9 +63,11 @@ export interface MemoryRuntimeOptions {
   readonly slabResults?: boolean;
 }
 
-/** Bytes that grow by doubling. What lies past `length` is zero. */
+/** Bytes that grow by doubling, and are copied when a copy of them is changed. What lies past `length` is zero. */
 class Bytes {
   #bytes: Uint8Array = new Uint8Array(0);
+  /** Whether others have the same memory: nobody changes it any more. */
+  #isShared = false;
   length: number = 0;
 
   /** The content, as a view. */
@@ -73,19 +75,35 @@ class Bytes {
     return this.#bytes.subarray(start, end);
   }
 
+  copy(): Bytes {
+    const copy = new Bytes();
+    copy.#bytes = this.#bytes;
+    copy.length = this.length;
+    copy.#isShared = this.#isShared = true;
+    return copy;
+  }
+
   write(bytes: Uint8Array, position: number): void {
-    this.growTo(position + bytes.length);
+    this.#makeRoom(position + bytes.length);
     this.#bytes.set(bytes, position);
+    this.length = Math.max(this.length, position + bytes.length);
   }
 
   growTo(length: number): void {
     if (length <= this.length) return;
-    if (length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(length, 2 * this.#bytes.length));
-      larger.set(this.view());
-      this.#bytes = larger;
-    }
+    this.#makeRoom(length);
     this.length = length;
+  }
+
+  #makeRoom(length: number): void {
+    const room = this.#bytes.length;
+    if (!this.#isShared && length <= room) return;
+    const own = new Uint8Array(
+      length <= room ? room : Math.max(length, 2 * room),
+    );
+    own.set(this.view());
+    this.#bytes = own;
+    this.#isShared = false;
   }
 }
 
@@ -141,16 +159,16 @@ class FileNode {
   /** The file that a power loss leaves: only what syncs have completed. */
   afterPowerLoss(): FileNode {
     const copy = new FileNode();
-    copy.now.write(this.durable.view(), 0);
-    copy.durable.write(this.durable.view(), 0);
+    copy.now = this.durable.copy();
+    copy.durable = this.durable.copy();
     return copy;
   }
 
   /** The file in the system's cache: dirty bytes stay dirty, lost ones lost. */
   afterProcessDeath(): FileNode {
     const copy = new FileNode();
-    copy.now.write(this.now.view(), 0);
-    copy.durable.write(this.durable.view(), 0);
+    copy.now = this.now.copy();
+    copy.durable = this.durable.copy();
     copy.#dirtyFrom = this.#dirtyFrom;
     copy.#dirtyTo = this.#dirtyTo;
     for (const { bytes, position } of this.#captures) {
