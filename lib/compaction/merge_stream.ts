@@ -70,7 +70,9 @@ export class MergeStream {
     this.snapshots = snapshots;
     this.elision = elision;
     const ends = fragments.length === 0 ? [] : [...snapshots, MAX_SEQUENCE];
-    this.covers = ends.map((end) => new RangeCover([[fragments]], end));
+    this.covers = ends.map((end) =>
+      new RangeCover([[fragments]], end, "ascending")
+    );
     merge.seekToFirst();
   }
 

@@ -2,7 +2,7 @@
  * Range tombstones of many sources, asked with keys that only go one way.
  *
  * Each source keeps a position that moves with the keys, so that a scan pays
- * for each fragment once, and not for each entry.
+ * for each fragment once, and for an entry between two of them one comparison.
  *
  * @module
  */
@@ -16,6 +16,9 @@ import {
 } from "../memtable/range_tombstones.ts";
 import { compareRanges } from "../encoding/bytes.ts";
 
+/** In which order keys come. */
+export type KeyOrder = "ascending" | "descending" | "any";
+
 /** Steps from fragment to fragment after which a search is cheaper. */
 const STEPS_MAX = 8;
 
@@ -26,14 +29,47 @@ class FragmentPlace {
   private index = 0;
   /** How many fragments of the chunk start at or before the last key; -1 before the first. */
   private count = -1;
+  /** Whether the last key was in none. */
+  private isOutside = false;
 
   constructor(chunks: FragmentChunks) {
     this.chunks = chunks;
     this.chunk = chunks[0];
   }
 
+  /** The fragment that the key is in. */
+  covering(key: Uint8Array, start: number, end: number): Fragment | undefined {
+    const fragment = this.at(key, start, end);
+    this.isOutside = fragment === undefined ||
+      !isBeforeEnd(key, start, end, fragment.end);
+    return this.isOutside ? undefined : fragment;
+  }
+
+  /** Whether the last key was in no fragment, and this one, which does not come before it in `order`, has reached none. */
+  isStillOutside(
+    key: Uint8Array,
+    start: number,
+    end: number,
+    order: KeyOrder,
+  ): boolean {
+    if (!this.isOutside || order === "any") return false;
+    const { chunk, count, index } = this;
+    if (order === "ascending") {
+      return count < chunk.length
+        ? !startsAt(chunk[count], key, start, end)
+        : index + 1 === this.chunks.length;
+    }
+    return count > 0
+      ? !isBeforeEnd(key, start, end, chunk[count - 1].end)
+      : index === 0;
+  }
+
   /** The last fragment that starts at or before the key. */
-  at(key: Uint8Array, start: number, end: number): Fragment | undefined {
+  private at(
+    key: Uint8Array,
+    start: number,
+    end: number,
+  ): Fragment | undefined {
     let { count } = this;
     const { chunk } = this;
     let steps = 0;
@@ -75,13 +111,18 @@ const NO_PLACES: readonly FragmentPlace[] = [];
 export class RangeCover {
   private readonly places: readonly FragmentPlace[];
   private readonly sequence: number;
+  private readonly order: KeyOrder;
   /** Whether there is nothing to respect. */
   readonly isEmpty: boolean;
   /** The fragment of the last answer that was not 0. */
   covering: Fragment | undefined;
 
-  /** The fragments of all sources, for a reader at `sequence`. */
-  constructor(sources: readonly FragmentChunks[], sequence: number) {
+  /** The fragments of all sources, for a reader at `sequence` that asks with keys in some order. */
+  constructor(
+    sources: readonly FragmentChunks[],
+    sequence: number,
+    order: KeyOrder = "any",
+  ) {
     // Only a source without any fragment has an empty chunk.
     this.places = sources.length === 0
       ? NO_PLACES
@@ -89,15 +130,18 @@ export class RangeCover {
         .map((chunks) => new FragmentPlace(chunks));
     this.isEmpty = this.places.length === 0;
     this.sequence = sequence;
+    this.order = order;
   }
 
   /** The newest visible delete that covers `key[start, end)`; 0 if none. */
   newest(key: Uint8Array, start: number, end: number): number {
     let newest = 0;
-    for (const place of this.places) {
-      const fragment = place.at(key, start, end);
+    const { places } = this;
+    for (let i = 0; i < places.length; i++) {
+      const place = places[i];
+      if (place.isStillOutside(key, start, end, this.order)) continue;
+      const fragment = place.covering(key, start, end);
       if (fragment === undefined) continue;
-      if (!isBeforeEnd(key, start, end, fragment.end)) continue;
       const sequence = visibleSequence(fragment, this.sequence);
       if (sequence > newest) {
         newest = sequence;

@@ -84,7 +84,7 @@ export function rowsOf(
   }
   return new VisibleRows(
     new MergingCursor(cursors, reverse),
-    new RangeCover(fragments, sequence),
+    new RangeCover(fragments, sequence, reverse ? "descending" : "ascending"),
     sequence,
     bounds,
     reverse,

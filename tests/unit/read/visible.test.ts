@@ -50,6 +50,7 @@ function open(
     new RangeCover(
       layers.map((layer) => [fragmentsOf(layer.ranges)]),
       sequence,
+      reverse ? "descending" : "ascending",
     ),
     sequence,
     bounds,
