@@ -28,6 +28,8 @@ const RATE_MOST = 64 * 1024 * 1024;
 const RATE_LEAST = 1024 * 1024;
 /** Bytes a second that a flush is taken to write before any was measured. */
 const FLUSH_RATE = 32 * 1024 * 1024;
+/** Writers are slowed from here on: where the last memtable that may be filled is so full. */
+const SLOWED_FROM = 0.5;
 /** Milliseconds of delay that are gathered before anybody waits: timers are no finer. */
 const DELAY_LEAST = 1;
 /** Milliseconds for which a writer may make up for time in which it wrote nothing. */
@@ -182,8 +184,8 @@ export class Backpressure {
     const flushed = seconds > 0 ? bytesRead / seconds : FLUSH_RATE;
     const fill = frozen.length - options.maxFrozenMemtables +
       activeMemtable.bytes / options.writeBufferSize;
-    const byFlush = fill > 0
-      ? 0.75 * flushed * (1 - Math.min(1, fill))
+    const byFlush = fill > SLOWED_FROM
+      ? 0.75 * flushed * Math.max(0, 1 - fill) / (1 - SLOWED_FROM)
       : RATE_ANY;
     return RATE_LEAST + Math.min(byCompaction, byFlush);
   }

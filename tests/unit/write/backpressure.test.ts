@@ -70,6 +70,25 @@ test("writes are delayed as the rate says, and what was not written for a while 
   assertEquals(backpressure.count, 2);
 });
 
+test("a burst into the last memtable that may be filled is not slowed before that is half full, and more and more from there on", async () => {
+  const [source, backpressure] = start(0);
+  const { maxFrozenMemtables, writeBufferSize } = source.options;
+  const delayAt = async (fill: number) => {
+    source.activeMemtable.bytes = fill * writeBufferSize;
+    backpressure.update();
+    const begin = source.now;
+    await backpressure.delay(Promise.resolve(), 12 * MIB);
+    return source.now - begin;
+  };
+  assertEquals(await delayAt(0.9), 0);
+  for (let i = 0; i < maxFrozenMemtables; i++) source.frozen.push(i);
+  assertEquals(await delayAt(0), 0);
+  assertEquals(await delayAt(0.5), 0);
+  // At 13 MiB/s: half of three quarters of 32, and the one that is always allowed.
+  assertLess(Math.abs(await delayAt(0.75) - 923), 40);
+  assertGreater(await delayAt(0.99), 5000);
+});
+
 test("a delay ends with the pressure, whatever was to be paid for", async () => {
   const [source, backpressure] = start(0.99);
   const begin = source.now;
