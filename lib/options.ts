@@ -19,8 +19,8 @@ export interface CompactionOptions {
   readonly strategy?: "size-tiered" | "leveled";
   /**
    * Where flushes and compactions run. Default `"worker"`: on a thread of
-   * their own; where none can be started, inline, and `stats()` says so. Half
-   * a second after the last flush that thread also merges runs of up to 256
+   * their own; where none can be started, inline, and `stats()` says so. When
+   * hardly anything is written for half a second that thread also merges runs of up to 256
    * MiB together that are too few for `minThreshold`, so that reads have fewer
    * to look into (size-tiered only).
    * `"inline"`: on the program's thread, in slices between its own work.

@@ -68,6 +68,8 @@ export interface MaintainedTree {
   readonly versions: VersionSet;
   /** Memtables that wait for their flush, oldest first. */
   readonly frozen: readonly Memtable[];
+  /** The sequence of the last write. */
+  readonly lastSequence: number;
   /** Sequences of the open snapshots, ascending. */
   snapshotSequences(): number[];
   /** The lowest sequence in any memtable; Infinity if they are empty. */
@@ -120,8 +122,10 @@ const TABLE_SIZE_MAX = 64 * 1024 * 1024;
 /** How the tombstones of merges go, other than of those for the sake of tombstones. */
 const BY_RANGE: ElisionPlan = { by: "range" };
 
-/** So long after the last flush and the last compaction the tree is at rest. */
+/** The tree is at rest when there was neither flush nor compaction for so long, */
 const REST_MILLISECONDS = 500;
+/** and no more was written in that time: writers would feel a merge at their side. */
+const REST_WRITES = 100;
 
 /** What merges may read at most for closing to wait for them; and how long it waits. */
 const MERGE_AT_CLOSE_BYTES = 16 * 1024 * 1024;
@@ -419,8 +423,12 @@ export class Maintenance {
       this.strategy.pickAtRest(versions.current.metas, this.pickOptions);
     // Inline it would take the program's own time.
     if (this.place === "inline" || pick() === undefined) return;
+    const before = this.tree.lastSequence;
     this.cancelRest = runtime.later(REST_MILLISECONDS, () => {
       if (this.flushing !== undefined) return; // Its end begins anew.
+      if (this.tree.lastSequence - before > REST_WRITES) {
+        return this.mergeAtRest();
+      }
       this.inTheBackground(async () => {
         await this.exclusively(async () => {
           const picked = pick();

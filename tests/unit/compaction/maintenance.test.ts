@@ -70,6 +70,7 @@ class FakeTree implements MaintainedTree {
   snapshots: number[] = [];
   readonly told: TreeEvent[] = [];
   looks = 0;
+  lastSequence = 0;
   latched: unknown;
   #sequence = 0;
 
@@ -380,6 +381,21 @@ test("a flush under way is no rest, and its end puts it off", async () => {
   assertEquals(thread.runs.length, 1);
   await threads.timersGoOff();
   await finishMerge(tree, thread);
+  assertEquals(tree.tables.length, 1);
+  await tree.maintenance.close(false);
+});
+
+test("where writes go on there is no rest: merges beside them held the program up for 70 ms", async () => {
+  const threads = new FakeThreads();
+  const tree = await makeTwoTables({}, threads);
+  for (let i = 0; i < 3; i++) {
+    tree.lastSequence += 1000;
+    await threads.timersGoOff();
+    assertEquals(threads.threads.length, 0);
+  }
+  tree.lastSequence += 100;
+  await threads.timersGoOff();
+  await finishMerge(tree, await threads.getReady());
   assertEquals(tree.tables.length, 1);
   await tree.maintenance.close(false);
 });
