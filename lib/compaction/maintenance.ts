@@ -418,26 +418,29 @@ export class Maintenance {
 
   /** Merges what is worth it if nothing happens for a while. */
   private mergeAtRest(): void {
-    const { runtime, versions } = this.tree;
-    const pick = () =>
-      this.strategy.pickAtRest(versions.current.metas, this.pickOptions);
     // Inline it would take the program's own time.
-    if (this.place === "inline" || pick() === undefined) return;
-    const before = this.tree.lastSequence;
+    if (this.place === "inline" || this.pickAtRest() === undefined) return;
+    const { runtime, lastSequence } = this.tree;
     this.cancelRest = runtime.later(REST_MILLISECONDS, () => {
       if (this.flushing !== undefined) return; // Its end begins anew.
-      if (this.tree.lastSequence - before > REST_WRITES) {
-        return this.mergeAtRest();
-      }
-      this.inTheBackground(async () => {
-        await this.exclusively(async () => {
-          const picked = pick();
-          if (picked !== undefined) await this.perform(picked, BY_RANGE);
-        });
-        // What was flushed meanwhile may have made more due.
-        await this.compactWhileDue();
-      });
+      const writes = this.tree.lastSequence - lastSequence;
+      if (writes > REST_WRITES) this.mergeAtRest();
+      else this.inTheBackground(() => this.compactAtRest());
     });
+  }
+
+  private pickAtRest(): MergePick | undefined {
+    const { metas } = this.tree.versions.current;
+    return this.strategy.pickAtRest(metas, this.pickOptions);
+  }
+
+  private async compactAtRest(): Promise<void> {
+    await this.exclusively(async () => {
+      const picked = this.pickAtRest();
+      if (picked !== undefined) await this.perform(picked, BY_RANGE);
+    });
+    // What was flushed meanwhile may have made more due.
+    await this.compactWhileDue();
   }
 
   /** Resolves when a compaction was done, or none is going to be. */
