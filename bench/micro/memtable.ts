@@ -5,6 +5,7 @@
  */
 import { shuffled } from "../data.ts";
 import { Found, MAX_SEQUENCE, PUT } from "../../lib/cursor.ts";
+import { hashKey, keyHash } from "../../lib/encoding/hash.ts";
 import { ArenaPool, entryRoom, Memtable } from "../../lib/memtable/memtable.ts";
 import {
   anyOf,
@@ -37,7 +38,8 @@ export function defineMemtable(): void {
   const found = new Found();
   const get = (key: Uint8Array) => {
     found.reset();
-    full.get(key, key.length, MAX_SEQUENCE, found);
+    hashKey(key, 0, key.length);
+    full.get(key, key.length, keyHash.bits, MAX_SEQUENCE, found);
     return found.sequence;
   };
   expect(get(keys[5] ?? value) > 0, "a key of the memtable");

@@ -128,6 +128,7 @@ export abstract class ArenaNodes {
   abstract get(
     key: Uint8Array,
     keyLength: number,
+    hash: number,
     sequence: number,
     found: Found,
   ): void;

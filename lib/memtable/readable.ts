@@ -54,13 +54,14 @@ export abstract class ReadableMemtable<Nodes extends ArenaNodes = ArenaNodes> {
   get(
     key: Uint8Array,
     keyLength: number,
+    hash: number,
     sequence: number,
     found: Found,
   ): void {
     if (this.ranges.size > 0) {
       found.offerTombstone(this.covering(key, keyLength, sequence));
     }
-    this.nodes.get(key, keyLength, sequence, found);
+    this.nodes.get(key, keyLength, hash, sequence, found);
   }
 
   /** The newest range delete that covers a key; 0 if none. */

@@ -88,6 +88,7 @@ class SharedNodes extends ArenaNodes {
   override get(
     key: Uint8Array,
     keyLength: number,
+    _hash: number,
     sequence: number,
     found: Found,
   ): void {

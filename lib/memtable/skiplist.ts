@@ -18,6 +18,7 @@ import {
   sharedPrefixLength,
 } from "../encoding/bytes.ts";
 import type { EntryKind, Found } from "../cursor.ts";
+import { hashKey, keyHash } from "../encoding/hash.ts";
 import {
   ArenaNodes,
   ENTRIES,
@@ -38,6 +39,7 @@ import {
   RANGE_HEADER,
   USED,
 } from "./arena.ts";
+import { Presence } from "./presence.ts";
 import { INDEX_LEVEL, NO_NODE, SearchIndex } from "./search_index.ts";
 
 /** Hints are set anew when the list has this many entries, and each time it has 16 times as many. */
@@ -57,6 +59,9 @@ const STEPS_FROM_PLACE = 3;
  */
 const STEPS_FROM_INDEX = 16;
 
+/** Nodes that one lookup adds to the filter at most. */
+const ADDED_AT_ONCE = 16;
+
 /** The skip list. Not to be filled past the arena's size: see {@linkcode SkipList.room}. */
 export class SkipList extends ArenaNodes {
   private readonly before = new Int32Array(MAX_HEIGHT);
@@ -70,9 +75,10 @@ export class SkipList extends ArenaNodes {
   private prefix: Uint8Array = EMPTY;
   private rehintAt = FIRST_REHINT;
   private readonly index = new SearchIndex();
+  private readonly presence: Presence;
   /** The length of the arena: on V8, asking it costs a call out of the compiled code. */
   private readonly size: number;
-  /** By the hash of the hint looked for: the node behind which a lookup ended; 0 for none. */
+  /** By the hash of the key looked for: the node behind which a lookup ended; 0 for none. */
   private places: Int32Array = new Int32Array(0);
   private placeShift = 0;
   /** With so many entries there are to be more places. */
@@ -82,6 +88,7 @@ export class SkipList extends ArenaNodes {
   constructor(arena: SharedArrayBuffer) {
     super(arena);
     this.size = arena.byteLength;
+    this.presence = new Presence(this.size);
     this.words.fill(0, 0, HEAD);
     this.words[USED] = HEAD;
     this.words[HEIGHT] = this.height;
@@ -126,6 +133,7 @@ export class SkipList extends ArenaNodes {
     copyInto(this.bytes, data + keyLength, value, valueStart, valueEnd);
     words[USED] = (data + keyLength + valueLength + 3) >>> 2;
     words[ENTRIES]++;
+    this.presence.note(node);
     for (let level = 1; level <= height; level++) {
       const link = splice[level - 1] - level;
       const next = words[link];
@@ -161,13 +169,14 @@ export class SkipList extends ArenaNodes {
   override get(
     key: Uint8Array,
     keyLength: number,
+    hash: number,
     sequence: number,
     found: Found,
   ): void {
     const words = this.words;
-    if (words[ENTRIES] === 0) return;
+    if (words[ENTRIES] === 0 || !this.mayHave(hash)) return;
     this.target(key, keyLength);
-    let node = this.find(key, keyLength);
+    let node = this.find(key, keyLength, hash);
     if (node === 0 || this.compareTo(node, key, keyLength) !== 0) return;
     let own = this.sequenceOf(node);
     if (own > sequence) {
@@ -186,18 +195,30 @@ export class SkipList extends ArenaNodes {
     );
   }
 
+  /** Whether a key with this hash may be in the list. Adds to the filter some of what it has not yet. */
+  private mayHave(hash: number): boolean {
+    const { presence } = this;
+    if (presence.waiting === 0) return presence.has(hash);
+    for (let n = ADDED_AT_ONCE; n > 0 && presence.waiting > 0; n--) {
+      const node = presence.take();
+      const start = this.keyStart(node);
+      hashKey(this.bytes, start, start + this.keyLength(node));
+      presence.add(keyHash.bits);
+    }
+    return presence.waiting > 0 || presence.has(hash);
+  }
+
   /**
    * The first node at or after the target, for lookups. It is mostly behind
    * the node that it was behind last time: nodes stay where they are, so
    * whatever two neighbours the target lies between, they are the right ones.
    */
-  private find(key: Uint8Array, keyLength: number): number {
+  private find(key: Uint8Array, keyLength: number, hash: number): number {
     const words = this.words;
     if (words[ENTRIES] >= this.placesUntil) this.makePlaces();
     const places = this.places;
     if (places.length === 0) return this.lowerBound(key, keyLength);
-    const mixed = this.targetLow ^ Math.imul(this.targetHigh, 0x85ebca6b);
-    const slot = Math.imul(mixed, 0x9e3779b1) >>> this.placeShift;
+    const slot = hash >>> this.placeShift;
     const place = places[slot];
     if (place !== 0 && this.compareTo(place, key, keyLength) < 0) {
       let before = place;

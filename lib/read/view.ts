@@ -54,14 +54,14 @@ export function lookUp(
   found: Found,
 ): void {
   found.reset();
+  hashKey(key, 0, keyLength);
+  const { line, bits } = keyHash;
   for (const memtable of view.memtables) {
-    memtable.get(key, keyLength, sequence, found);
+    memtable.get(key, keyLength, bits, sequence, found);
     if (found.sequence > 0) break;
   }
   const { levels, newest } = view.version;
   if (levels.length === 0) return;
-  hashKey(key, 0, keyLength);
-  const { line, bits } = keyHash;
   for (const table of levels[0]) {
     // mutant newer-in-level-0: tables are left out only if all of them are older than what was found
     if (table.meta.newest <= found.sequence) break;

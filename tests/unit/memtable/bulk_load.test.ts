@@ -6,7 +6,7 @@ import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
 import { assert, assertEquals, assertLess } from "../../assert.ts";
 import { Random } from "../../engine/support/random.ts";
 import { type Entry, fromBytes, toBytes } from "../support/entries.ts";
-import { addTo } from "../support/memtables.ts";
+import { addTo, getFrom } from "../support/memtables.ts";
 
 function newMemtable(): Memtable {
   return new Memtable(1, new ArenaPool(1024 * 1024, 1), 0);
@@ -86,7 +86,7 @@ test("every version of a loaded key is found, by a reader of its time", () => {
       if (sequence % 7 !== 0) continue;
       found.reset();
       const bytes = toBytes(key);
-      memtable.get(bytes, bytes.length, entry.sequence, found);
+      getFrom(memtable, bytes, bytes.length, entry.sequence, found);
       assertEquals(found.sequence, sequence);
       const { start, end } = found;
       assertEquals(
@@ -117,7 +117,7 @@ test("hints are of what all loaded keys share: a lookup compares as many bytes a
     const found = new Found();
     for (const { key } of entries) {
       const bytes = toBytes(key);
-      memtable.get(bytes, bytes.length, 1e9, found);
+      getFrom(memtable, bytes, bytes.length, 1e9, found);
       assert(found.sequence > 0);
     }
     return calls;

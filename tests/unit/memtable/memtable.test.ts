@@ -29,7 +29,7 @@ import {
   walk,
 } from "../support/entries.ts";
 import { around, smallKey } from "../support/keys.ts";
-import { addTo } from "../support/memtables.ts";
+import { addTo, getFrom } from "../support/memtables.ts";
 import { newestCovering, randomRange, type Range } from "../support/ranges.ts";
 
 const SIZE = 64 * 1024;
@@ -67,7 +67,7 @@ test(
         for (const reader of [random.below(sequence), sequence, 2 ** 47]) {
           const message = `seed ${seed}, ${JSON.stringify(key)} @${reader}`;
           found.reset();
-          memtable.get(toBytes(key), key.length, reader, found);
+          getFrom(memtable, toBytes(key), key.length, reader, found);
           const point = sorted(
             entries.filter((entry) =>
               entry.key === key && entry.sequence <= reader
@@ -96,7 +96,7 @@ test("a lookup leaves alone what is newer than all that the memtable has", () =>
   memtable.addRange(6, toBytes("a"), toBytes("b"));
   const found = new Found();
   found.offer(9, PUT, filled(2), 0, 2);
-  memtable.get(toBytes("a"), 1, 100, found);
+  getFrom(memtable, toBytes("a"), 1, 100, found);
   assertEquals([found.sequence, found.kind], [9, PUT]);
 });
 
@@ -124,7 +124,7 @@ test("bounds of range deletes are copied", () => {
   start.fill(0x7a);
   end.fill(0x7a);
   const found = new Found();
-  memtable.get(toBytes("c"), 1, 9, found);
+  getFrom(memtable, toBytes("c"), 1, 9, found);
   assertEquals([found.sequence, found.kind], [1, TOMBSTONE]);
 });
 
@@ -149,7 +149,7 @@ test("there is room for what was asked for, though it is more than the usual", (
   memtable.addRange(2, filled(64), filled(64, 2));
   assertGreaterOrEqual(memtable.room, 0);
   const found = new Found();
-  memtable.get(toBytes("k".repeat(100)), 100, 1, found);
+  getFrom(memtable, toBytes("k".repeat(100)), 100, 1, found);
   assertEquals(found.end - found.start, 10 * SIZE);
 });
 

@@ -22,7 +22,7 @@ import {
   tombstone,
 } from "../support/entries.ts";
 import { around, randomKey, smallKey } from "../support/keys.ts";
-import { addTo } from "../support/memtables.ts";
+import { addTo, getFrom } from "../support/memtables.ts";
 
 const MIB = 1 << 20;
 
@@ -51,7 +51,7 @@ function look(
   sequence: number,
 ): [sequence: number, kind: number, value: string] {
   const found = new Found();
-  memtable.get(toBytes(`${key}junk`), key.length, sequence, found);
+  getFrom(memtable, toBytes(`${key}junk`), key.length, sequence, found);
   const value = found.value.subarray(found.start, found.end);
   return [found.sequence, found.kind, fromBytes(value)];
 }
@@ -182,7 +182,7 @@ function readAll(shared: SharedMemtable, random: Random): void {
   };
   for (let i = 0; i < 20; i++) {
     const key = toBytes(randomKey(random));
-    attempt(() => shared.get(key, key.length, 1e9, new Found()));
+    attempt(() => getFrom(shared, key, key.length, 1e9, new Found()));
     const cursor = shared.cursor();
     attempt(() => {
       cursor.seek(key, key.length);

@@ -26,6 +26,7 @@ import {
   toBytes,
 } from "../support/entries.ts";
 import { around, longestKey, randomKey, smallKey } from "../support/keys.ts";
+import { getFrom } from "../support/memtables.ts";
 
 function newList(bytes = 1 << 20): SkipList {
   return new SkipList(new SharedArrayBuffer(bytes));
@@ -82,7 +83,7 @@ function assertFinds(
   message: string,
 ): void {
   const found = new Found();
-  list.get(toBytes(`${key}junk`), key.length, sequence, found);
+  getFrom(list, toBytes(`${key}junk`), key.length, sequence, found);
   const where = `${message}: ${JSON.stringify(key.slice(0, 40))} @${sequence}`;
   assertEquals(found.sequence, expected?.sequence ?? 0, where);
   if (expected === undefined) return;
@@ -537,7 +538,7 @@ test(
       for (const wanted of [keyOf(), key, keyOf()]) {
         const bytes = toBytes(wanted);
         found.reset();
-        list.get(bytes, bytes.length, sequence, found);
+        getFrom(list, bytes, bytes.length, sequence, found);
         assertEquals(found.sequence, newest.get(wanted) ?? 0, wanted);
       }
       if (random.chance(50)) continue;

@@ -25,7 +25,7 @@ import {
   type Row,
   visibleRows,
 } from "../support/layers.ts";
-import { memtableOf } from "../support/memtables.ts";
+import { getFrom, memtableOf } from "../support/memtables.ts";
 import { fragmentsOf } from "../support/ranges.ts";
 
 const VERSIONS = 20_000;
@@ -148,7 +148,7 @@ test("a lookup at an old moment does not walk over the newer versions", () => {
   for (const at of [VERSIONS + 2, 2 + VERSIONS / 2, 3, 2]) {
     found.reset();
     list.looks = 0;
-    list.get(toBytes("hot"), 3, at, found);
+    getFrom(list, toBytes("hot"), 3, at, found);
     assertEquals(found.sequence, at > 2 ? at : 0);
     assertLess(list.looks, LOOKS_MAX, `at ${at}`);
   }

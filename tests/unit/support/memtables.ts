@@ -3,7 +3,10 @@
  *
  * @module
  */
+import type { Found } from "../../../lib/cursor.ts";
+import { hashKey, keyHash } from "../../../lib/encoding/hash.ts";
 import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
+import type { ReadableMemtable } from "../../../lib/memtable/readable.ts";
 import { type Entry, toBytes } from "./entries.ts";
 import type { Layer } from "./layers.ts";
 
@@ -31,4 +34,16 @@ export function memtableOf({ entries, ranges }: Layer): Memtable {
   ];
   for (const [, add] of adds.sort(([a], [b]) => a - b)) add();
   return memtable;
+}
+
+/** Looks a key up, with its hash. */
+export function getFrom(
+  from: { get: ReadableMemtable["get"] },
+  key: Uint8Array,
+  keyLength: number,
+  sequence: number,
+  found: Found,
+): void {
+  hashKey(key, 0, keyLength);
+  from.get(key, keyLength, keyHash.bits, sequence, found);
 }
