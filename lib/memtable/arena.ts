@@ -20,6 +20,7 @@
  *         word 2      key length (bits 0-16), kind (24)
  *         word 3      value length
  *         word 4, 5   sequence, low and high
+ *         word 6      the oldest version of the key, which may be the node
  *         then        key bytes, value bytes, padding to a whole word
  * range   word 0      link to the next record
  *         word 1, 2   lengths of start and end
@@ -49,7 +50,9 @@ import { compareRanges } from "../encoding/bytes.ts";
 /** The tallest node. With branching 2 it serves millions of entries well. */
 export const MAX_HEIGHT = 18;
 /** Words of a node before its key. */
-export const NODE_HEADER = 6;
+export const NODE_HEADER = 7;
+/** Where a node has the oldest version of its key. */
+export const OLDEST = 6;
 /** Words of the record of a range tombstone before its start. */
 export const RANGE_HEADER = 5;
 /** Word: words in use. */
@@ -150,6 +153,11 @@ export abstract class ArenaNodes {
   /** The node after another; 0 if none. */
   after(node: number): number {
     return this.words[node - 1];
+  }
+
+  /** The first node behind all versions of the key of a node; 0 if none. */
+  behindKey(node: number): number {
+    return this.after(this.words[node + OLDEST]);
   }
 
   /**

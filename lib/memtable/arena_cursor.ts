@@ -73,7 +73,11 @@ export class ArenaCursor extends Cursor {
 
   override passVersions(sequence: number): void {
     const { list, node } = this;
-    this.jump(list.firstSeen(list.after(node), node, sequence));
+    this.jump(
+      sequence === 0
+        ? list.behindKey(node)
+        : list.firstSeen(list.after(node), node, sequence),
+    );
   }
 
   override riseTo(sequence: number): void {

@@ -34,6 +34,7 @@ import {
   LEAST_HINT,
   MAX_HEIGHT,
   NODE_HEADER,
+  OLDEST,
   PREFIX_LENGTH,
   PREFIX_START,
   RANGE_HEADER,
@@ -118,6 +119,8 @@ export class SkipList extends ArenaNodes {
     this.target(key, keyLength);
     const height = this.randomHeight();
     const splice = this.findSplice(key, keyLength, height);
+    const next = words[splice[0] - 1];
+    const isFirst = next === 0 || this.compareTo(next, key, keyLength) !== 0;
     const valueLength = valueEnd - valueStart;
     const node = words[USED] + height;
     const data = (node + NODE_HEADER) * 4;
@@ -129,6 +132,7 @@ export class SkipList extends ArenaNodes {
     words[node + 5] = sequence < HIGH_UNIT
       ? 0
       : Math.floor(sequence / HIGH_UNIT);
+    words[node + OLDEST] = isFirst ? node : words[next + OLDEST];
     copyInto(this.bytes, data, key, 0, keyLength);
     copyInto(this.bytes, data + keyLength, value, valueStart, valueEnd);
     words[USED] = (data + keyLength + valueLength + 3) >>> 2;
@@ -136,10 +140,10 @@ export class SkipList extends ArenaNodes {
     this.presence.note(node);
     for (let level = 1; level <= height; level++) {
       const link = splice[level - 1] - level;
-      const next = words[link];
-      words[node - level] = next;
+      const behind = words[link];
+      words[node - level] = behind;
       Atomics.store(words, link, node);
-      if (next === 0) this.tail[level - 1] = node;
+      if (behind === 0) this.tail[level - 1] = node;
     }
     if (words[ENTRIES] === this.rehintAt) {
       this.rehintAt *= 16;

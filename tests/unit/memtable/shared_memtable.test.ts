@@ -192,6 +192,10 @@ function readAll(shared: SharedMemtable, random: Random): void {
       cursor.seekBefore(key, key.length);
       while (cursor.valid) cursor.previous();
     });
+    attempt(() => {
+      cursor.seek(key, key.length);
+      while (cursor.valid) cursor.passVersions(0);
+    });
     attempt(() => cursor.seekToLast());
     attempt(() => shared.follow(1e9));
   }

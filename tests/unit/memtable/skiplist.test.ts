@@ -4,6 +4,7 @@ import { Found, PUT, TOMBSTONE } from "../../../lib/cursor.ts";
 import {
   ARENA_OVERHEAD,
   entryRoom,
+  NODE_HEADER,
   rangeRoom,
 } from "../../../lib/memtable/arena.ts";
 import { ArenaCursor } from "../../../lib/memtable/arena_cursor.ts";
@@ -516,7 +517,10 @@ test("the heights of nodes keep searches short", () => {
   }
   // A node of height h is there for every 2^(h-1): links are 2 for each.
   const perEntry = (list.used - ARENA_OVERHEAD) / count;
-  assert(perEntry < 24 + 4 * 2 + 14, `${perEntry} bytes for each entry`);
+  assert(
+    perEntry < NODE_HEADER * 4 + 4 * 2 + 14,
+    `${perEntry} bytes for each entry`,
+  );
 });
 
 test(

@@ -142,6 +142,25 @@ for (const reverse of [false, true]) {
   );
 }
 
+test("all versions of a key are passed in one step, from whichever of them", () => {
+  const list = hotList();
+  const cursor = new ArenaCursor(list);
+  const key = toBytes("hot");
+  for (const steps of [0, 1, 7, VERSIONS - 1]) {
+    cursor.seek(key, key.length);
+    for (let i = 0; i < steps; i++) cursor.next();
+    list.looks = 0;
+    cursor.passVersions(0);
+    assertEquals(
+      fromBytes(cursor.key.slice(cursor.keyStart, cursor.keyEnd)),
+      "z",
+    );
+    assertEquals(list.looks, 1); // At the one that it stands on.
+  }
+  cursor.passVersions(0);
+  assert(!cursor.valid);
+});
+
 test("a lookup at an old moment does not walk over the newer versions", () => {
   const list = hotList();
   const found = new Found();
