@@ -21,6 +21,7 @@
  *         word 3      value length
  *         word 4, 5   sequence, low and high
  *         word 6      the oldest version of the key, which may be the node
+ *         word 7      a node that waits for the filter, see skiplist.ts
  *         then        key bytes, value bytes, padding to a whole word
  * range   word 0      link to the next record
  *         word 1, 2   lengths of start and end
@@ -50,9 +51,11 @@ import { compareRanges } from "../encoding/bytes.ts";
 /** The tallest node. With branching 2 it serves millions of entries well. */
 export const MAX_HEIGHT = 18;
 /** Words of a node before its key. */
-export const NODE_HEADER = 7;
+export const NODE_HEADER = 8;
 /** Where a node has the oldest version of its key. */
 export const OLDEST = 6;
+/** Where a node has another one, while it waits to be added to the filter. */
+export const WAITING = 7;
 /** Words of the record of a range tombstone before its start. */
 export const RANGE_HEADER = 5;
 /** Word: words in use. */

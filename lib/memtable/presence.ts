@@ -8,9 +8,9 @@
  * eight bits for each, it lets one in twenty pass that is not there; at the
  * 140 of a small entry, one in eighty.
  *
- * Writes pay nothing for it but the note of a node: lookups add what was noted
- * since, a few nodes each, and look at the filter only when all are in it. A
- * store that is filled and not read has none.
+ * Writes pay nothing for it but a link from each node to the one that was added
+ * before: lookups add what came since, a few nodes each, and look at the filter
+ * only when all are in it. A store that is filled and not read has none.
  *
  * Invariants:
  * - What was added is there.
@@ -23,14 +23,9 @@
 const ARENA_BYTES_PER_WORD = 256;
 /** The logarithm of the least number of words. */
 const MIN_BITS = 4;
-/** Nodes that are noted from the start. */
-const FIRST_CAPACITY = 64;
 
 /** The filter of one list. */
 export class Presence {
-  /** Nodes that wait to be added: the next {@linkcode take} takes one. */
-  waiting = 0;
-  private nodes = new Int32Array(0);
   private words = new Int32Array(0);
   private readonly bits: number;
 
@@ -38,24 +33,6 @@ export class Presence {
   constructor(arenaBytes: number) {
     const words = arenaBytes / ARENA_BYTES_PER_WORD;
     this.bits = Math.max(MIN_BITS, Math.ceil(Math.log2(words)));
-  }
-
-  /** Notes a node, to be added later. */
-  note(node: number): void {
-    if (this.waiting === this.nodes.length) this.grow();
-    this.nodes[this.waiting++] = node;
-  }
-
-  private grow(): void {
-    const length = Math.max(FIRST_CAPACITY, this.nodes.length * 2);
-    const nodes = new Int32Array(length);
-    nodes.set(this.nodes);
-    this.nodes = nodes;
-  }
-
-  /** A node that waits, which waits no longer. */
-  take(): number {
-    return this.nodes[--this.waiting];
   }
 
   /** Adds the key with this hash. */

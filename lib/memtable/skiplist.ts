@@ -39,6 +39,7 @@ import {
   PREFIX_START,
   RANGE_HEADER,
   USED,
+  WAITING,
 } from "./arena.ts";
 import { Presence } from "./presence.ts";
 import { INDEX_LEVEL, NO_NODE, SearchIndex } from "./search_index.ts";
@@ -77,6 +78,8 @@ export class SkipList extends ArenaNodes {
   private rehintAt = FIRST_REHINT;
   private readonly index = new SearchIndex();
   private readonly presence: Presence;
+  /** The last node that the filter has not yet, which leads to the one before; 0 if it has all. */
+  private waiting = 0;
   /** The length of the arena: on V8, asking it costs a call out of the compiled code. */
   private readonly size: number;
   /** By the hash of the key looked for: the node behind which a lookup ended; 0 for none. */
@@ -137,7 +140,8 @@ export class SkipList extends ArenaNodes {
     copyInto(this.bytes, data + keyLength, value, valueStart, valueEnd);
     words[USED] = (data + keyLength + valueLength + 3) >>> 2;
     words[ENTRIES]++;
-    this.presence.note(node);
+    words[node + WAITING] = this.waiting;
+    this.waiting = node;
     for (let level = 1; level <= height; level++) {
       const link = splice[level - 1] - level;
       const behind = words[link];
@@ -202,14 +206,16 @@ export class SkipList extends ArenaNodes {
   /** Whether a key with this hash may be in the list. Adds to the filter some of what it has not yet. */
   private mayHave(hash: number): boolean {
     const { presence } = this;
-    if (presence.waiting === 0) return presence.has(hash);
-    for (let n = ADDED_AT_ONCE; n > 0 && presence.waiting > 0; n--) {
-      const node = presence.take();
+    if (this.waiting === 0) return presence.has(hash);
+    let node = this.waiting;
+    for (let n = ADDED_AT_ONCE; n > 0 && node !== 0; n--) {
       const start = this.keyStart(node);
       hashKey(this.bytes, start, start + this.keyLength(node));
       presence.add(keyHash.bits);
+      node = this.words[node + WAITING];
     }
-    return presence.waiting > 0 || presence.has(hash);
+    this.waiting = node;
+    return node !== 0 || presence.has(hash);
   }
 
   /**
