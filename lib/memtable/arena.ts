@@ -130,7 +130,11 @@ export abstract class ArenaNodes {
     this.bytes = new Uint8Array(arena);
   }
 
-  /** Offers the newest entry of the key that a reader at `sequence` sees. */
+  /**
+   * Offers the newest entry of the key that a reader at `sequence` sees.
+   *
+   * @param hash The second lane of the key's hash (encoding/hash.ts).
+   */
   abstract get(
     key: Uint8Array,
     keyLength: number,

@@ -50,7 +50,11 @@ export abstract class ReadableMemtable<Nodes extends ArenaNodes = ArenaNodes> {
     return this.nodes.entries;
   }
 
-  /** Offers what the memtable knows of a key to a reader at `sequence`. */
+  /**
+   * Offers what the memtable knows of a key to a reader at `sequence`.
+   *
+   * @param hash The second lane of the key's hash (encoding/hash.ts).
+   */
   get(
     key: Uint8Array,
     keyLength: number,

@@ -122,6 +122,7 @@ export class SkipList extends ArenaNodes {
     this.target(key, keyLength);
     const height = this.randomHeight();
     const splice = this.findSplice(key, keyLength, height);
+    // The newest of the versions that the key has, if it has any.
     const next = words[splice[0] - 1];
     const isFirst = next === 0 || this.compareTo(next, key, keyLength) !== 0;
     const valueLength = valueEnd - valueStart;
