@@ -20,9 +20,9 @@ export interface CompactionOptions {
   /**
    * Where flushes and compactions run. Default `"worker"`: on a thread of
    * their own; where none can be started, inline, and `stats()` says so. When
-   * hardly anything is written for half a second that thread also merges runs of up to 256
-   * MiB together that are too few for `minThreshold`, so that reads have fewer
-   * to look into (size-tiered only).
+   * hardly anything is written for half a second, that thread also merges runs
+   * of up to 256 MiB together that are too few for `minThreshold`, so that
+   * reads have fewer to look into (size-tiered only).
    * `"inline"`: on the program's thread, in slices between its own work.
    * `"off"`: as `"inline"`; full memtables are still flushed, but only the
    * explicit calls compact.
@@ -73,7 +73,7 @@ export interface Options<K = Uint8Array, V = Uint8Array> extends Codecs<K, V> {
   readonly createIfMissing?: boolean;
   /** Whether a database that exists is refused, with `EXISTS`. Default false. */
   readonly errorIfExists?: boolean;
-  /** Bytes of memory of one memtable. A larger write gets a memtable of its own. Tables of leveled compaction aim at this size too, but at 16 KiB at least and 64 MiB at most. A whole number; default 32 MiB; 128 .. 1 GiB. */
+  /** Bytes of memory of one memtable; one that is read takes up to 4 % more, for what makes lookups short. A larger write gets a memtable of its own. Tables of leveled compaction aim at this size too, but at 16 KiB at least and 64 MiB at most. A whole number; default 32 MiB; 128 .. 1 GiB. */
   readonly writeBufferSize?: number;
   /** Frozen memtables past which acknowledgements wait; a writer that does not await is refused with `BUSY` past twice as many. A whole number; default 2; 1 .. 16. */
   readonly maxFrozenMemtables?: number;

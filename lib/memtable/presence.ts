@@ -6,7 +6,7 @@
  * A Bloom filter (B. Bloom, CACM 1970) with two bits of one word for each key,
  * so that a lookup touches one line of a cache. At 64 bytes an entry, and so
  * eight bits for each, it lets one in twenty pass that is not there; at the
- * 140 of a small entry, one in eighty.
+ * 150 that one with a value of a hundred bytes takes, one in eighty.
  *
  * Writes pay nothing for it but a link from each node to the one that was added
  * before: lookups add what came since, a few nodes each, and look at the filter
