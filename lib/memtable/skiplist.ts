@@ -136,6 +136,7 @@ export class SkipList extends ArenaNodes {
     words[node + 5] = sequence < HIGH_UNIT
       ? 0
       : Math.floor(sequence / HIGH_UNIT);
+    // mutant oldest-of-the-key: what is behind another key's versions is passed by
     words[node + OLDEST] = isFirst ? node : words[next + OLDEST];
     copyInto(this.bytes, data, key, 0, keyLength);
     copyInto(this.bytes, data + keyLength, value, valueStart, valueEnd);
@@ -212,10 +213,12 @@ export class SkipList extends ArenaNodes {
     for (let n = ADDED_AT_ONCE; n > 0 && node !== 0; n--) {
       const start = this.keyStart(node);
       hashKey(this.bytes, start, start + this.keyLength(node));
+      // mutant filter-has-what-was-taken: otherwise a lookup misses what is in the memtable
       presence.add(keyHash.bits);
       node = this.words[node + WAITING];
     }
     this.waiting = node;
+    // mutant filter-has-all: before that, it says nothing of what it has not
     return node !== 0 || presence.has(hash);
   }
 

@@ -224,6 +224,14 @@ export class LogWriter {
     if (end > this.synced) this.synced = end;
   }
 
+  /** What {@linkcode LogWriter.sync} does, blocking. Not while one is under way. */
+  syncBlocking(): void {
+    this.layOut();
+    // mutant sync-log-blocking: without it what was acknowledged may be lost
+    this.file.syncNow();
+    this.synced = this.end;
+  }
+
   /**
    * Lays out filler, for the groups of many small syncs: where a file grows,
    * a sync has to make its length and its blocks durable too, which takes as
@@ -242,7 +250,7 @@ export class LogWriter {
     this.laidOut = start + length;
   }
 
-  /** What {@linkcode LogWriter.sync} does, blocking. */
+  /** Makes the end of the log durable, blocking: nothing more will be written. */
   syncNow(): void {
     if (this.synced === this.end) return;
     // mutant sync-log-end: without it a sealed log may lose its end

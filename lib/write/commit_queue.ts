@@ -6,6 +6,10 @@
  * write call, and all that wait for durability share one sync: those that arrive while a sync
  * is under way share the next. Everybody in a group gets the same promise.
  *
+ * A sync is done off the program's thread, unless it is for a group of writers
+ * who go on as soon as they are woken; see blocking_syncs.ts. Their
+ * acknowledgement comes after a turn of the event loop where that is due.
+ *
  * Invariants:
  * - At most one sync is under way, and acknowledgements follow only from it:
  *   a second one could succeed only because the first one's failure marked
@@ -15,10 +19,12 @@
  * @module
  */
 import type { VarveError } from "../errors.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { LogWriter } from "../wal/writer.ts";
 import type { Durability } from "../types.ts";
+import { BLOCKED_MILLISECONDS, BlockingSyncs } from "./blocking_syncs.ts";
 import type { Health } from "./health.ts";
-import type { Turns } from "./turns.ts";
+import { Turns } from "./turns.ts";
 
 /** Bytes gathered in memory past which a write does not wait for the turn's end. */
 const GATHERED_BYTES_MAX = 256 * 1024;
@@ -30,6 +36,8 @@ class Group {
   resolve!: () => void; // Set by the promise's executor, which runs at once.
   reject!: (error: unknown) => void; // The same.
   writes = 0;
+  /** Whether its first write was made by who had just been woken. */
+  isContinuing = false;
 
   constructor() {
     this.promise = new Promise((resolve, reject) => {
@@ -52,6 +60,7 @@ export class CommitQueue {
   private turnScheduled = false;
   private syncing: Promise<void> | undefined;
   private readonly turns: Turns;
+  private readonly blocking: BlockingSyncs;
   private readonly afterSync: () => void;
   /** Groups that are acknowledged after the event loop's turn. */
   private deferred: Promise<void> | undefined;
@@ -64,12 +73,13 @@ export class CommitQueue {
   constructor(
     health: Health,
     log: LogWriter,
-    turns: Turns,
+    runtime: Runtime,
     afterSync: () => void,
   ) {
     this.health = health;
     this.log = log;
-    this.turns = turns;
+    this.turns = new Turns(runtime);
+    this.blocking = new BlockingSyncs(runtime);
     this.afterSync = afterSync;
   }
 
@@ -100,7 +110,7 @@ export class CommitQueue {
   private join(durability: Durability): Group {
     // mutant acknowledge-as-asked: otherwise a write counts as durable when it is written
     const group = durability === "sync"
-      ? this.synced ??= new Group()
+      ? this.synced ??= this.newSyncedGroup()
       : this.written ??= new Group();
     if (!this.turnScheduled) {
       this.turnScheduled = true;
@@ -109,14 +119,24 @@ export class CommitQueue {
     return group;
   }
 
+  private newSyncedGroup(): Group {
+    const group = new Group();
+    group.isContinuing = this.blocking.isContinuing;
+    return group;
+  }
+
   private readonly turn = (): void => {
     this.turnScheduled = false;
     this.writeOut();
     if (this.health.failure !== undefined) return;
-    const wanted = this.synced !== undefined ||
-      this.log.unsyncedBytes > UNSYNCED_BYTES_MAX;
+    const { synced, log: { unsyncedBytes } } = this;
+    const wanted = synced !== undefined || unsyncedBytes > UNSYNCED_BYTES_MAX;
     // mutant one-sync-at-a-time: a second sync may hide the failure of the first
-    if (wanted && this.syncing === undefined) this.syncing = this.syncOnce();
+    if (!wanted || this.syncing !== undefined) return;
+    const mayBlock = synced?.isContinuing &&
+      this.blocking.mayBlock(synced.writes, unsyncedBytes);
+    if (mayBlock) this.syncBlocking(synced);
+    else this.syncing = this.syncOnce();
   };
 
   /** Hands the gathered group to the operating system and acknowledges who waits for no more. */
@@ -142,9 +162,46 @@ export class CommitQueue {
     group.resolve();
   }
 
+  /** Syncs for a group, blocking, and acknowledges it, after a turn of the event loop if one is due. */
+  private syncBlocking(group: Group): void {
+    this.synced = undefined;
+    const began = this.blocking.now();
+    try {
+      this.syncs++;
+      this.log.syncBlocking();
+    } catch (error) {
+      // mutant failed-blocking-sync: otherwise it counts as one that succeeded
+      group.reject(this.fail(error));
+      return;
+    }
+    this.blocking.synced(began);
+    const overdue = this.turns.overdueAfter(BLOCKED_MILLISECONDS);
+    if (overdue === undefined) this.settleSynced(group);
+    else {
+      const at = this.blocking.now();
+      this.deferred = overdue.then(() => {
+        this.blocking.gaveWay(at);
+        this.settleSynced(group);
+      });
+    }
+    this.afterSync();
+  }
+
+  /** Acknowledges a group whose sync succeeded. */
+  private settleSynced(group: Group): void {
+    // mutant latch-of-acknowledgements: otherwise a sync acknowledges behind another failure
+    if (this.health.failure !== undefined) {
+      group.reject(this.health.refusal());
+      return;
+    }
+    this.settle(group);
+    this.blocking.woke();
+  }
+
   private async syncOnce(): Promise<void> {
     const group = this.synced;
     this.synced = undefined;
+    const began = this.blocking.now();
     try {
       this.syncs++;
       // mutant sync-group: without it writes are acknowledged that may be lost
@@ -157,13 +214,10 @@ export class CommitQueue {
       return;
     }
     this.syncing = undefined;
-    if (this.health.failure !== undefined) {
-      // mutant latch-of-acknowledgements: otherwise a sync acknowledges behind another failure
-      group?.reject(this.health.refusal());
-      return;
-    }
+    this.blocking.synced(began);
     // mutant acknowledge-what-was-synced: who came while the sync was under way waits for the next
-    if (group !== undefined) this.settle(group);
+    if (group !== undefined) this.settleSynced(group);
+    if (this.health.failure !== undefined) return;
     this.afterSync();
     // Behind the writers that were just woken: their next writes join the next sync.
     if (this.synced !== undefined) queueMicrotask(this.turn);

@@ -46,7 +46,6 @@ import { Backpressure, type PressureSource } from "./backpressure.ts";
 import type { EncodedBatch } from "./batch.ts";
 import { CommitQueue } from "./commit_queue.ts";
 import { asVarveError, Health } from "./health.ts";
-import { Turns } from "./turns.ts";
 
 /** What recovery hands to the tree. */
 export interface RecoveredTree {
@@ -130,7 +129,7 @@ export class Tree implements MaintainedTree, PressureSource {
     this.commits = new CommitQueue(
       this.health,
       recovered.log,
-      new Turns(recovered.runtime),
+      recovered.runtime,
       () => this.changeLogSoon(),
     );
     this.pool = recovered.pool;

@@ -28,12 +28,15 @@ export class Turns {
 
   /** What to wait for, if the event loop is overdue. */
   overdue(): Promise<void> | undefined {
-    if (this.turn === undefined) {
-      if (++this.calls >= CALLS_PER_LOOK) this.ask();
-      return undefined;
-    }
+    const isLook = this.turn !== undefined || ++this.calls >= CALLS_PER_LOOK;
+    return isLook ? this.overdueAfter(TURN_MILLISECONDS) : undefined;
+  }
+
+  /** What to wait for, if the event loop has waited for longer than this. */
+  overdueAfter(milliseconds: number): Promise<void> | undefined {
+    if (this.turn === undefined) this.ask();
     const waiting = this.runtime.monotonicClock() - this.asked;
-    return waiting > TURN_MILLISECONDS ? this.turn : undefined;
+    return waiting > milliseconds ? this.turn : undefined;
   }
 
   private ask(): void {

@@ -2,90 +2,14 @@
 import { test } from "node:test";
 import { VarveError } from "../../../lib/errors.ts";
 import {
-  type MemoryFileSystem,
-  memoryRuntime,
-} from "../../../lib/runtime/memory.ts";
-import type { LogWriter } from "../../../lib/wal/writer.ts";
-import { CommitQueue } from "../../../lib/write/commit_queue.ts";
-import { Health } from "../../../lib/write/health.ts";
-import { Turns } from "../../../lib/write/turns.ts";
-import {
   assert,
   assertEquals,
   assertNotStrictEquals,
   assertRejects,
   assertStrictEquals,
 } from "../../assert.ts";
-import { append, BEFORE, LOG_PATH, newLog, replay } from "../support/logs.ts";
-import { newFiles } from "../support/tables.ts";
-
-/** A queue over a log in memory whose syncs end when the test says so. */
-class Bench {
-  readonly files: MemoryFileSystem;
-  readonly log: LogWriter;
-  readonly health = new Health();
-  readonly queue: CommitQueue;
-  /** What happened, in its order. */
-  readonly events: string[] = [];
-  sequence = BEFORE;
-  /** Milliseconds of the clock. */
-  now = 0;
-  #endings: (() => void)[] = [];
-
-  constructor() {
-    this.files = newFiles();
-    this.log = newLog(this.files).log;
-    this.queue = new CommitQueue(
-      this.health,
-      this.log,
-      new Turns(memoryRuntime(this.files, { clock: () => this.now })),
-      () => this.events.push("after sync"),
-    );
-    this.files.syncDelay = () =>
-      new Promise((resolve) => this.#endings.push(resolve));
-    this.files.resetCounts();
-  }
-
-  /** Writes something; notes its acknowledgement under `name`. */
-  write(
-    name: string,
-    durability: "sync" | "buffered",
-    bytes = 1,
-  ): Promise<void> {
-    const value = "v".repeat(bytes);
-    append(this.log, { sequence: ++this.sequence, kind: 0, key: name, value });
-    const promise = this.queue.acknowledge(durability);
-    promise.then(
-      () => this.events.push(name),
-      (error) => this.events.push(`${name} rejected ${error.code}`),
-    );
-    return promise;
-  }
-
-  /** Lets everything happen that needs no sync to end. */
-  async turn(): Promise<void> {
-    for (let i = 0; i < 20; i++) await Promise.resolve();
-  }
-
-  /** Ends the oldest sync under way. */
-  async endSync(): Promise<void> {
-    const end = this.#endings.shift();
-    assert(end !== undefined, "no sync is under way");
-    end();
-    await this.turn();
-  }
-
-  get syncsUnderWay(): number {
-    return this.#endings.length;
-  }
-
-  fail(operation: "write" | "sync", code = "EIO"): void {
-    this.files.onOperation = (happening) => {
-      if (happening !== operation) return;
-      throw Object.assign(new Error("made by the test"), { code });
-    };
-  }
-}
+import { CommitBench as Bench } from "../support/commit_bench.ts";
+import { BEFORE, LOG_PATH, newLog, replay } from "../support/logs.ts";
 
 test("writes of one turn go out in one write, share one sync and one promise", async () => {
   const bench = new Bench();
