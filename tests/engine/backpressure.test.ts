@@ -110,22 +110,24 @@ test(
     }),
 );
 
-test(
-  "the event loop has its turns while a program does nothing but await buffered writes",
-  LONG,
-  () =>
-    withDb({}, async (db) => {
-      const value = new Uint8Array(100);
-      let ticks = 0;
-      const timer = setInterval(() => ticks++, 1);
-      const start = performance.now();
-      for (let i = 0; performance.now() - start < 400; i++) {
-        await db.put(`key${i}`, value);
-      }
-      clearInterval(timer);
-      assertGreater(ticks, 20);
-    }),
-);
+for (const durability of ["buffered", "sync"] as const) {
+  test(
+    `the event loop has its turns while a program does nothing but await ${durability} writes`,
+    LONG,
+    () =>
+      withDb({ durability }, async (db) => {
+        const value = new Uint8Array(100);
+        let ticks = 0;
+        const timer = setInterval(() => ticks++, 1);
+        const start = performance.now();
+        for (let i = 0; performance.now() - start < 400; i++) {
+          await db.put(`key${i}`, value);
+        }
+        clearInterval(timer);
+        assertGreater(ticks, 20);
+      }),
+  );
+}
 
 test(
   "flushes and compactions are told as stats count them",
