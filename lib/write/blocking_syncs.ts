@@ -15,8 +15,8 @@
  * - for many writes, whose programs could go on meanwhile;
  * - that may take long: of much, or where the last one took more than a
  *   millisecond;
- * - for a while after a turn in which the event loop had other work. It gets
- *   its turn after each millisecond; see {@linkcode CommitQueue}.
+ * - for a while after a turn in which the event loop had other work. While
+ *   syncs block it gets a turn after each millisecond.
  *
  * @module
  */

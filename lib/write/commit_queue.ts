@@ -37,9 +37,10 @@ class Group {
   reject!: (error: unknown) => void; // The same.
   writes = 0;
   /** Whether its first write was made by who had just been woken. */
-  isContinuing = false;
+  readonly isContinuing: boolean;
 
-  constructor() {
+  constructor(isContinuing: boolean) {
+    this.isContinuing = isContinuing;
     this.promise = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
@@ -110,18 +111,12 @@ export class CommitQueue {
   private join(durability: Durability): Group {
     // mutant acknowledge-as-asked: otherwise a write counts as durable when it is written
     const group = durability === "sync"
-      ? this.synced ??= this.newSyncedGroup()
-      : this.written ??= new Group();
+      ? this.synced ??= new Group(this.blocking.isContinuing)
+      : this.written ??= new Group(false);
     if (!this.turnScheduled) {
       this.turnScheduled = true;
       queueMicrotask(this.turn);
     }
-    return group;
-  }
-
-  private newSyncedGroup(): Group {
-    const group = new Group();
-    group.isContinuing = this.blocking.isContinuing;
     return group;
   }
 
@@ -263,10 +258,15 @@ export class CommitQueue {
 
   /** Resolves when no sync is under way and everybody was acknowledged. */
   async idle(): Promise<void> {
-    await this.deferred;
-    while (this.syncing !== undefined || this.synced !== undefined) {
-      if (this.syncing !== undefined) await this.syncing;
-      else await this.synced?.promise.catch(() => {});
+    for (;;) {
+      const { syncing, synced, deferred } = this;
+      if (syncing !== undefined) await syncing;
+      else if (synced !== undefined) await synced.promise.catch(() => {});
+      else if (deferred === undefined) return;
+      else {
+        await deferred;
+        if (this.deferred === deferred) this.deferred = undefined;
+      }
     }
   }
 }

@@ -1,9 +1,9 @@
 /**
  * Sees to it that the event loop gets its turns.
  *
- * A program that awaits buffered writes in a loop is woken by microtasks
- * only: without this, nothing else of it would run, timers and I/O included,
- * and no message of the worker would arrive.
+ * A program that awaits writes in a loop that are buffered, or whose syncs
+ * block, is woken by microtasks only: without this, nothing else of it would
+ * run, timers and I/O included, and no message of the worker would arrive.
  *
  * @module
  */

@@ -188,3 +188,14 @@ test("idle() waits for an acknowledgement that the event loop's turn comes befor
   await bench.queue.idle();
   assertEquals(bench.queue.commits, acknowledged);
 });
+
+test("idle() waits for those who write on behind such turns, too", async () => {
+  const bench = await afterSync((bench) => {
+    bench.files.onOperation = (operation) => {
+      if (operation === "sync") bench.now += 0.9;
+    };
+    goOn(bench, 20);
+  });
+  await bench.queue.idle();
+  assertEquals(bench.queue.commits, 21);
+});
