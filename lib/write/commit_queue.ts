@@ -258,15 +258,10 @@ export class CommitQueue {
 
   /** Resolves when no sync is under way and everybody was acknowledged. */
   async idle(): Promise<void> {
-    for (;;) {
-      const { syncing, synced, deferred } = this;
-      if (syncing !== undefined) await syncing;
-      else if (synced !== undefined) await synced.promise.catch(() => {});
-      else if (deferred === undefined) return;
-      else {
-        await deferred;
-        if (this.deferred === deferred) this.deferred = undefined;
-      }
+    await this.deferred;
+    while (this.syncing !== undefined || this.synced !== undefined) {
+      if (this.syncing !== undefined) await this.syncing;
+      else await this.synced?.promise.catch(() => {});
     }
   }
 }
