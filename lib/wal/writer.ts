@@ -228,8 +228,7 @@ export class LogWriter {
   syncBlocking(): void {
     this.layOut();
     // mutant sync-log-blocking: without it what was acknowledged may be lost
-    this.file.syncNow();
-    this.synced = this.end;
+    this.syncNow();
   }
 
   /**
@@ -250,7 +249,7 @@ export class LogWriter {
     this.laidOut = start + length;
   }
 
-  /** Makes the end of the log durable, blocking: nothing more will be written. */
+  /** Makes everything written durable, blocking, without room for more: the log's last sync. */
   syncNow(): void {
     if (this.synced === this.end) return;
     // mutant sync-log-end: without it a sealed log may lose its end

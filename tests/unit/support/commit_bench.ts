@@ -10,7 +10,7 @@ import {
 import type { LogWriter } from "../../../lib/wal/writer.ts";
 import { CommitQueue } from "../../../lib/write/commit_queue.ts";
 import { Health } from "../../../lib/write/health.ts";
-import { assert } from "../../assert.ts";
+import { assert, assertEquals } from "../../assert.ts";
 import { append, BEFORE, newLog } from "./logs.ts";
 import { newFiles } from "./tables.ts";
 
@@ -80,5 +80,21 @@ export class CommitBench {
       if (happening !== operation) return;
       throw Object.assign(new Error("made by the test"), { code });
     };
+  }
+
+  /** Syncs that block, and those that are begun, take so long from now on. */
+  syncsTake(milliseconds: number): void {
+    this.files.onOperation = (happening) => {
+      if (happening === "sync") this.now += milliseconds;
+    };
+  }
+
+  /** Once the disk works again: what was not written or synced before is not tried again. */
+  async assertNothingTried(): Promise<void> {
+    this.files.onOperation = undefined;
+    this.files.resetCounts();
+    this.queue.writeOut();
+    await this.turn();
+    assertEquals([this.files.counts.write, this.files.counts.sync], [0, 0]);
   }
 }

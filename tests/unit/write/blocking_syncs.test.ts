@@ -104,9 +104,7 @@ test("where the disk is slow, or there is much to sync, no sync blocks", async (
 
 test("a blocking sync that took long is the last one, until one elsewhere was fast", async () => {
   const bench = await afterSync(async (bench) => {
-    bench.files.onOperation = (operation) => {
-      if (operation === "sync") bench.now += 30;
-    };
+    bench.syncsTake(30);
     await bench.write("slow", "sync");
     bench.files.onOperation = undefined;
     bench.write("elsewhere", "sync").then(() => bench.write("fast", "sync"));
@@ -126,9 +124,7 @@ test("while syncs block, the event loop has its turns, one after each millisecon
   };
   await afterSync(async (bench) => {
     setImmediate(count);
-    bench.files.onOperation = (operation) => {
-      if (operation === "sync") bench.now += 0.1;
-    };
+    bench.syncsTake(0.1);
     await goOn(bench, 2000);
     isCounting = false;
   });
@@ -138,9 +134,7 @@ test("while syncs block, the event loop has its turns, one after each millisecon
 test("after a turn in which the event loop had other work, syncs are done elsewhere for a while", async () => {
   let isDone = false;
   const bench = await afterSync((bench) => {
-    bench.files.onOperation = (operation) => {
-      if (operation === "sync") bench.now += 0.4;
-    };
+    bench.syncsTake(0.4);
     setImmediate(() => bench.now += 1); // It keeps the loop from the writer.
     goOn(bench, 100).then(() => isDone = true);
   });
@@ -166,18 +160,12 @@ test("a blocking sync that fails rejects its group and latches, and no sync is t
   });
   assertEquals(bench.queue.commits, 1);
   assertEquals(bench.health.refusal()?.code, "READ_ONLY");
-  bench.files.onOperation = undefined;
-  bench.files.resetCounts();
-  bench.queue.writeOut();
-  await bench.turn();
-  assertEquals([bench.files.counts.write, bench.files.counts.sync], [0, 0]);
+  await bench.assertNothingTried();
 });
 
 test("idle() waits for an acknowledgement that the event loop's turn comes before", async () => {
   const bench = await afterSync(async (bench) => {
-    bench.files.onOperation = (operation) => {
-      if (operation === "sync") bench.now += 0.9;
-    };
+    bench.syncsTake(0.9);
     for (let i = 0; i < 2; i++) await bench.write(`k${i}`, "sync");
     bench.write("late", "sync");
     await doSomething(3);
@@ -191,9 +179,7 @@ test("idle() waits for an acknowledgement that the event loop's turn comes befor
 
 test("idle() waits for the acknowledgement of every write before the call, whenever that is", async () => {
   const bench = await afterSync((bench) => {
-    bench.files.onOperation = (operation) => {
-      if (operation === "sync") bench.now += 0.9;
-    };
+    bench.syncsTake(0.9);
     goOn(bench, 20);
   });
   for (let asked = 0; bench.queue.commits < 21; asked++) {

@@ -134,10 +134,7 @@ test("a failed write rejects everyone who waits, with the failure itself, and la
   }
   assert(bench.health.failure !== undefined);
   assertEquals(bench.queue.commits, 0);
-  bench.files.resetCounts();
-  bench.queue.writeOut();
-  await bench.turn();
-  assertEquals([bench.files.counts.write, bench.files.counts.sync], [0, 0]);
+  await bench.assertNothingTried();
 });
 
 test("a failed sync rejects its group and those that wait for the next, and no sync is tried again", async () => {
@@ -147,11 +144,7 @@ test("a failed sync rejects its group and those that wait for the next, and no s
   const error = await assertRejects(() => first, VarveError);
   assertEquals(error.code, "IO");
   assertEquals(bench.health.refusal()?.code, "READ_ONLY");
-  bench.files.onOperation = undefined;
-  bench.files.resetCounts();
-  bench.queue.writeOut();
-  await bench.turn();
-  assertEquals([bench.files.counts.write, bench.files.counts.sync], [0, 0]);
+  await bench.assertNothingTried();
   assertEquals(bench.events, ["first rejected IO"]);
 });
 
