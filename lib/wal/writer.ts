@@ -249,7 +249,7 @@ export class LogWriter {
     this.laidOut = start + length;
   }
 
-  /** Makes everything written durable, blocking, without room for more: the log's last sync. */
+  /** Makes everything written durable, blocking. By itself it makes no room for more: that is the log's last sync. */
   syncNow(): void {
     if (this.synced === this.end) return;
     // mutant sync-log-end: without it a sealed log may lose its end
