@@ -29,10 +29,11 @@ export interface CompactionOptions {
    */
   readonly background?: "worker" | "inline" | "off";
   /**
-   * How many sorted runs of like size make a minor compaction; of runs of more
-   * than 256 MiB three are enough. Leveled: how many tables of level 0, and of
-   * how many tables' size the smallest level is. A whole number; default 4;
-   * 2 .. 64.
+   * How many sorted runs of like size make a minor compaction. Of runs of at
+   * least 64 MiB, whatever their sizes, one less than that is let be, and three
+   * if that is less; one more from 2 GiB on, and one more for each fourfold of
+   * those. Leveled: how many tables of level 0, and of how many tables' size
+   * the smallest level is. A whole number; default 4; 2 .. 64.
    */
   readonly minThreshold?: number;
   /** The most sorted runs that one minor compaction merges; leveled: the most tables of level 0. A whole number; default 32, or `minThreshold` if that is more; minThreshold .. 256. */

@@ -3,6 +3,10 @@
  * that each byte is rewritten about once each time that the tree has grown
  * `minThreshold`-fold.
  *
+ * Buckets alone leave more and more runs as a tree grows: of each size up to
+ * one less than are merged. Each costs a scan a block that it has to fetch,
+ * so their number is bounded too, by the bytes of the tree.
+ *
  * A run is a table of level 0, or a whole other level. What a merge leaves is
  * one table of level 0 as a rule; a large run is made of many tables, and has
  * a level to itself: a table's index and filter must fit into memory while it
@@ -34,16 +38,20 @@ import {
 export const LARGE_RUN_BYTES: number = 256 * 1024 * 1024;
 /** each of about this many. */
 export const LARGE_RUN_TABLE_BYTES: number = 64 * 1024 * 1024;
-/** So many of them are merged at most, though of small ones more may be let be: a lookup of cold data has to look into each. */
-const LARGE_RUNS = 3;
+/** Runs of fewer bytes are not counted: they are cheap to merge, and that many are left for a short time only. */
+const COUNTED_RUN_BYTES = LARGE_RUN_TABLE_BYTES;
+/** So many runs that count are let be in any tree, */
+const RUNS_LET_BE = 3;
+/** one more from so many bytes on, and one more each time that the tree is MORE_RUNS_GROWTH times as large: with three in all, those of 20 GB would be written half as often again. */
+const MORE_RUNS_BYTES = 2 * 1024 * 1024 * 1024;
+const MORE_RUNS_GROWTH = 4;
 
 /**
- * At rest the smallest runs are merged that have at most
- * {@linkcode LARGE_RUN_BYTES} together, down to one that has no more than
- * 1 / REST_SHARE of what those below it have: a byte is rewritten each time
- * that its run grows by three quarters at least.
+ * Of runs that differ in size, those are merged that come before one that has
+ * more than 1 / GROWTH_SHARE of what they have together: a byte is rewritten
+ * each time that its run grows by three quarters at least.
  */
-const REST_SHARE = 0.75;
+const GROWTH_SHARE = 0.75;
 
 /** A sorted run and its bytes. */
 export interface SizedRun {
@@ -89,27 +97,42 @@ export function bucketsOf(
   return buckets;
 }
 
-/** How many runs like that of `size` bytes are merged. */
-function dueAt(size: number, { minThreshold }: ResolvedCompaction): number {
-  return size > LARGE_RUN_BYTES
-    ? Math.min(minThreshold, LARGE_RUNS)
-    : minThreshold;
-}
-
-/** The bucket that has most runs for what is due, and how many are due in it. */
+/** The bucket that has most runs. */
 function fullestBucket(
   levels: Levels,
   options: ResolvedCompaction,
-): { readonly runs: SizedRun[]; readonly due: number } {
-  let fullest: { runs: SizedRun[]; due: number } = { runs: [], due: 1 };
+): SizedRun[] {
+  let fullest: SizedRun[] = [];
   for (const runs of bucketsOf(levels, options)) {
-    if (runs.length === 0) continue;
-    const due = dueAt(runs[0].size, options);
-    if (runs.length * fullest.due > fullest.runs.length * due) {
-      fullest = { runs, due };
-    }
+    if (runs.length > fullest.length) fullest = runs;
   }
   return fullest;
+}
+
+/** The runs that count, the smallest first, and how many of them are too many. */
+function countedRuns(
+  levels: Levels,
+  { minThreshold }: ResolvedCompaction,
+): { readonly runs: SizedRun[]; readonly due: number } {
+  const runs = sizedRuns(levels).filter(({ size }) =>
+    size >= COUNTED_RUN_BYTES
+  );
+  const bytes = runs.reduce((sum, { size }) => sum + size, 0);
+  let letBe = Math.max(RUNS_LET_BE, minThreshold - 1);
+  for (let at = MORE_RUNS_BYTES; bytes >= at; at *= MORE_RUNS_GROWTH) letBe++;
+  return { runs, due: letBe + 1 };
+}
+
+/** How many of `runs`, the smallest first, are worth merging into one that has `most` bytes at most; 0 if none are. */
+function worthMerging(runs: readonly SizedRun[], most: number): number {
+  let count = 0;
+  let below = 0;
+  runs.forEach(({ size }, i) => {
+    const isInReach = below + size <= most;
+    if (i > 0 && isInReach && below >= size * GROWTH_SHARE) count = i + 1;
+    below += size;
+  });
+  return count;
 }
 
 function intoOne(
@@ -144,21 +167,19 @@ function freeLevel(merged: ReadonlySet<TableMeta>, levels: Levels): number {
 /** The size-tiered strategy. */
 export const sizeTiered: Strategy = {
   pickMinor(levels, options) {
-    const { runs, due } = fullestBucket(levels, options);
-    if (runs.length < due) return undefined;
-    const merged = runs.slice(0, options.maxThreshold);
+    let picked = fullestBucket(levels, options);
+    if (picked.length < options.minThreshold) {
+      const { runs, due } = countedRuns(levels, options);
+      if (runs.length < due) return undefined;
+      picked = runs.slice(0, Math.max(2, worthMerging(runs, Infinity)));
+    }
+    const merged = picked.slice(0, options.maxThreshold);
     return intoOne(merged.map(({ tables }) => tables), levels);
   },
 
   pickAtRest(levels, { maxThreshold }) {
     const runs = sizedRuns(levels).slice(0, maxThreshold);
-    let count = 0;
-    let below = 0;
-    runs.forEach(({ size }, i) => {
-      const isInReach = below + size <= LARGE_RUN_BYTES;
-      if (i > 0 && isInReach && below >= size * REST_SHARE) count = i + 1;
-      below += size;
-    });
+    const count = worthMerging(runs, LARGE_RUN_BYTES);
     if (count === 0) return undefined;
     return intoOne(runs.slice(0, count).map(({ tables }) => tables), levels);
   },
@@ -171,7 +192,11 @@ export const sizeTiered: Strategy = {
   },
 
   pressure(levels, options) {
-    const { runs, due } = fullestBucket(levels, options);
-    return countPressure(runs.length, due);
+    const bucket = fullestBucket(levels, options);
+    const { runs, due } = countedRuns(levels, options);
+    return Math.max(
+      countPressure(bucket.length, options.minThreshold),
+      countPressure(runs.length, due),
+    );
   },
 };

@@ -292,15 +292,6 @@ test("a large run is made of many tables, in a level of its own", () => {
   const all = sizeTiered.pickMinor(levels, options());
   assert(all?.type === "merge");
   assertEquals([all.level, all.runs.length], [6, 4]);
-  // Three large ones are enough.
-  const three = sizeTiered.pickMinor(
-    [[], [], [], [], run(4), run(5), run(6)].map((level) =>
-      level.map((table) => ({ ...table, size: table.size + 1 }))
-    ),
-    options(),
-  );
-  assert(three?.type === "merge");
-  assertEquals([three.level, three.runs.length], [6, 3]);
   // Where six levels have large runs, there is a seventh.
   const many = tables(part, part, part, part, part, part, part);
   const full = [many, run(1), run(2), run(3), run(4), run(5), run(6)];
@@ -341,8 +332,96 @@ test("a level is free for every large run, however many gigabytes are written: o
         }
       }
     }
-    assertGreater(levels.length, 7);
+    assertGreater(levels.length, 6);
   }
+});
+
+const MIB = 1024 * 1024;
+
+test("pickMinor(): runs that count are three at most, and one more for each fourfold of 2 GiB", () => {
+  const pick = (mib: number[], compaction?: CompactionOptions) => {
+    const picked = sizeTiered.pickMinor(
+      [tables(...mib.map((size) => size * MIB))],
+      options(compaction),
+    );
+    if (picked === undefined) return undefined;
+    assert(picked.type === "merge");
+    return picked.runs.flat().map(({ size }) => size / MIB);
+  };
+  assertEquals(pick([600, 250, 100]), undefined);
+  // The smallest, down to one that those below it nearly outweigh,
+  assertEquals(pick([700, 300, 140, 64]), [64, 140]);
+  assertEquals(pick([760, 300, 140, 106]), [106, 140, 300]);
+  assertEquals(pick([740, 300, 148, 111]), [111, 148, 300, 740]);
+  // even if those below are less.
+  assertEquals(pick([1200, 500, 200, 65]), [65, 200]);
+  // What is small does not count, and is let be.
+  assertEquals(pick([600, 250, 100, 63, 20, 7]), undefined);
+  assertEquals(pick([600, 250, 100, 64, 20, 7]), [64, 100]);
+  // Larger trees may have more.
+  assertEquals(pick([1300, 450, 180, 117]), [117, 180]);
+  assertEquals(pick([1300, 450, 180, 118]), undefined);
+  assertEquals(pick([1300, 600, 180, 118, 64]), [64, 118, 180]);
+  assertEquals(pick([5000, 2000, 760, 280, 100]), [100, 280]);
+  assertEquals(pick([5000, 2000, 800, 300, 100]), undefined);
+  // So may those of whom many of like size are to be let be,
+  assertEquals(pick([1000, 400, 150, 70], { minThreshold: 5 }), undefined);
+  assertEquals(pick([1000, 400, 150, 70], { minThreshold: 2 }), [70, 150]);
+  // and no more are merged at once than may be.
+  assertEquals(
+    pick([740, 300, 148, 111], { minThreshold: 3, maxThreshold: 3 }),
+    [111, 148, 300],
+  );
+});
+
+test("the runs of a large tree are few, and each byte is written a few times: each run more made a scan of ten million entries dearer", () => {
+  for (const compaction of [{}, { bucketLow: 0.9, bucketHigh: 1.1 }]) {
+    const set = options(compaction);
+    const random = new Random(2);
+    let number = 1;
+    let left: TableMeta[] = [];
+    let total = 0;
+    let written = 0;
+    const bounds = [
+      { mib: 2000, most: 3, dearest: 4.8 },
+      { mib: 8000, most: 4, dearest: 5.6 },
+      { mib: 32_000, most: 5, dearest: 7.2 },
+    ];
+    for (const { mib, most, dearest } of bounds) {
+      while (total < mib * MIB) {
+        const size = (25 + random.below(8)) * MIB;
+        left.push(metaOf({ number: number++, size }));
+        total += size;
+        written += size;
+        for (;;) {
+          const pick = sizeTiered.pickMinor([left], set);
+          if (pick === undefined) break;
+          assert(pick.type === "merge");
+          const inputs = pick.runs.flat();
+          const sum = inputs.reduce((bytes, { size }) => bytes + size, 0);
+          left = left.filter((table) => !inputs.includes(table));
+          left.push(metaOf({ number: number++, size: sum }));
+          written += sum;
+        }
+        const counted = left.filter((table) => table.size >= 64 * MIB);
+        assertLessOrEqual(counted.length, most, `${total} bytes`);
+      }
+      assertLessOrEqual(written / total, dearest, `${mib} MiB`);
+    }
+  }
+});
+
+test("pressure(): of what is fuller, a bucket or the tree", () => {
+  const pressure = (...mib: number[]) =>
+    sizeTiered.pressure([tables(...mib.map((size) => size * MIB))], options());
+  assertEquals(pressure(29, 29, 29), 0);
+  assertEquals(pressure(...Array(32).fill(29)), 1);
+  assertEquals(pressure(1000, 400, 150), 0);
+  assertGreater(pressure(1000, 400, 150, 70), 0);
+  assertEquals(
+    pressure(1000, 400, 150, 70),
+    pressure(29, 29, 29, 29),
+  );
 });
 
 test("a large run for which no level is left becomes one table of level 0, and nothing is put beside what is there", () => {
@@ -350,7 +429,7 @@ test("a large run for which no level is left becomes one table of level 0, and n
   const levels = Array.from({ length: LEVEL_MAX + 1 }, (_, level) => [
     metaOf({ number: level + 1, size: (LARGE_RUN_BYTES + 1) * 10 ** level }),
   ]);
-  const more = [1000, 1001].map((number) =>
+  const more = [1000, 1001, 1002].map((number) =>
     metaOf({ number, size: LARGE_RUN_BYTES + 1 })
   );
   levels[0].push(...more);
