@@ -130,7 +130,11 @@ export function pickByTombstones(
   ).map(({ pick }) => pick);
 }
 
-/** Tables of like rank that wait, as pressure: none below `due`, 1 from eight times as many on. */
+/**
+ * Tables of like rank that wait, as pressure: none as long as what is due is
+ * being merged and no second merge has become due beside it, 1 from eight
+ * times `due` on.
+ */
 export function countPressure(count: number, due: number): number {
-  return Math.min(1, Math.max(0, (count - due + 1) / (7 * due + 1)));
+  return Math.min(1, Math.max(0, (count - 2 * due + 1) / (6 * due + 1)));
 }

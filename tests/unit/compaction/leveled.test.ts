@@ -416,9 +416,10 @@ test("pressure() rises smoothly from nothing due to a stop, and levels alone do 
           set,
         ),
     );
-    assertEquals(pressures.slice(0, 4), [0, 0, 0, 0]);
-    assertGreater(pressures[4], 0);
-    assertLess(pressures[8], 0.25);
+    // Four are due, four more while they are merged are no reason to wait.
+    assertEquals(pressures.slice(0, 8), Array(8).fill(0));
+    assertGreater(pressures[8], 0);
+    assertLess(pressures[12], 0.25);
     assertLess(pressures[31], 1);
     assertEquals(pressures[32], 1);
     pressures.forEach((pressure, i) => {

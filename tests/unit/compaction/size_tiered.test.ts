@@ -414,14 +414,14 @@ test("the runs of a large tree are few, and each byte is written a few times: ea
 test("pressure(): of what is fuller, a bucket or the tree", () => {
   const pressure = (...mib: number[]) =>
     sizeTiered.pressure([tables(...mib.map((size) => size * MIB))], options());
-  assertEquals(pressure(29, 29, 29), 0);
+  assertEquals(pressure(...Array(7).fill(29)), 0);
   assertEquals(pressure(...Array(32).fill(29)), 1);
-  assertEquals(pressure(1000, 400, 150), 0);
-  assertGreater(pressure(1000, 400, 150, 70), 0);
-  assertEquals(
-    pressure(1000, 400, 150, 70),
-    pressure(29, 29, 29, 29),
-  );
+  // Nothing of these is of like size.
+  const runs = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768];
+  assertEquals(pressure(...runs.slice(0, 7)), 0);
+  assertEquals(pressure(...runs), 0);
+  const many = Array.from({ length: 24 }, (_, i) => 64 * 1.6 ** i);
+  assertGreater(pressure(...many), 0);
 });
 
 test("a large run for which no level is left becomes one table of level 0, and nothing is put beside what is there", () => {
