@@ -102,7 +102,7 @@ export interface Stats {
   readonly totalTableBytes: number;
   /** Bytes of each table, newest first. */
   readonly tableSizes: number[];
-  /** The levels: level 0, where flushes go, first. Size-tiered compaction uses the others for runs of more than 256 MiB only. */
+  /** The levels: level 0, where flushes go, first. Size-tiered compaction uses the others for runs of many tables: of more than 256 MiB, or of keys that came in order. */
   readonly levels: LevelStats[];
   /** The memtables, active and frozen together. */
   readonly memtable: {

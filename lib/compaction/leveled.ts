@@ -190,7 +190,7 @@ function pickYoung(
   const isAlone = group.length === 1 &&
     overlapping(table, levels[base] ?? []).length === 0;
   if (isAlone && mayMove(table, base, levels, options)) {
-    return { type: "move", table, level: base };
+    return { type: "move", tables: [table], level: base };
   }
   const upper = group.map((member) => [member]);
   return mergeInto(base, upper, levels, options);
@@ -265,7 +265,7 @@ function pickFrom(
   const table = upper[at];
   const overlapped = lower.slice(spans[at].from, spans[at].to);
   if (overlapped.length === 0 && mayMove(table, target, levels, options)) {
-    return { type: "move", table, level: target };
+    return { type: "move", tables: [table], level: target };
   }
   if (isTooWide(overlapped, options)) {
     return {

@@ -429,7 +429,7 @@ export class Maintenance {
     });
   }
 
-  private pickAtRest(): MergePick | undefined {
+  private pickAtRest(): Pick | undefined {
     const { metas } = this.tree.versions.current;
     return this.strategy.pickAtRest(metas, this.pickOptions);
   }
@@ -562,7 +562,7 @@ export class Maintenance {
     const { metas } = this.tree.versions.current;
     const picked = this.strategy.pickMajor(metas, this.pickOptions);
     if (picked === undefined) return false;
-    if (picked.runs.length === 1) {
+    if (picked.type === "merge" && picked.runs.length === 1) {
       const { gains } = await this.probe(picked, BY_RANGE);
       if (!gains) return false;
     }
@@ -587,8 +587,8 @@ export class Maintenance {
   private async perform(pick: Pick, elision: ElisionPlan): Promise<void> {
     if (pick.type === "move") {
       this.tree.commit({
-        addTables: [{ level: pick.level, table: pick.table }],
-        removeTables: [pick.table.number],
+        addTables: pick.tables.map((table) => ({ level: pick.level, table })),
+        removeTables: pick.tables.map(({ number }) => number),
       });
       return;
     }

@@ -10,7 +10,8 @@
  * A run is a table of level 0, or a whole other level. What a merge leaves is
  * one table of level 0 as a rule; a large run is made of many tables, and has
  * a level to itself: a table's index and filter must fit into memory while it
- * is written.
+ * is written. Tables that do not overlap, as those of keys in ascending order,
+ * are one run as they are: they are moved there, not written again.
  *
  * Source: the bucketing of Apache Cassandra's SizeTieredCompactionStrategy.
  * Ages do not matter here: lookups go by sequence, not by the order of tables.
@@ -21,13 +22,15 @@
  */
 import type { ResolvedCompaction } from "../options.ts";
 import type { TableMeta } from "../sstable/meta.ts";
+import { compareByKey, firstOverlap } from "../sstable/sorted_run.ts";
 import { LEVEL_MAX } from "../version/state.ts";
 import {
   bytesOf,
   countPressure,
+  isClean,
   LAST_LEVEL,
   type Levels,
-  type MergePick,
+  type Pick,
   pickByTombstones,
   runsOf,
   type Strategy,
@@ -45,6 +48,9 @@ const RUNS_LET_BE = 3;
 /** one more from so many bytes on, and one more each time that the tree is MORE_RUNS_GROWTH times as large: with three in all, those of 20 GB would be written half as often again. */
 const MORE_RUNS_BYTES = 2 * 1024 * 1024 * 1024;
 const MORE_RUNS_GROWTH = 4;
+
+/** Tables of fewer bytes are merged even if they do not overlap: each is a file to keep open, with an index and a filter. */
+const MOVED_TABLE_BYTES = 16 * 1024 * 1024;
 
 /**
  * Of runs that differ in size, those are merged that come before one that has
@@ -135,13 +141,25 @@ function worthMerging(runs: readonly SizedRun[], most: number): number {
   return count;
 }
 
+/** Whether tables are one run as they are, with nothing in them that merging would leave out. */
+function areOneRun(tables: readonly TableMeta[]): boolean {
+  return tables.every((t) => isClean(t) && t.size >= MOVED_TABLE_BYTES) &&
+    firstOverlap(tables.toSorted(compareByKey)) === undefined;
+}
+
+/** Makes one run of several. */
 function intoOne(
   runs: readonly (readonly TableMeta[])[],
   levels: Levels,
-): MergePick {
+): Pick {
   const merged = runs.flat();
   const isLarge = bytesOf(merged) > LARGE_RUN_BYTES;
-  const level = isLarge ? freeLevel(new Set(merged), levels) : 0;
+  const areOne = areOneRun(merged);
+  const level = isLarge || areOne ? freeLevel(new Set(merged), levels) : 0;
+  if (level > 0 && areOne) {
+    const tables = merged.filter((table) => !levels[level]?.includes(table));
+    return { type: "move", tables, level };
+  }
   return {
     type: "merge",
     runs,

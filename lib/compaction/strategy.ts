@@ -31,13 +31,13 @@ export interface MergePick {
   readonly grandparents: readonly TableMeta[];
 }
 
-/** A table that only changes its level: it overlaps nothing there. */
+/** Tables that only change their level: they overlap neither each other nor what is there. */
 export interface MovePick {
   /** What it is. */
   readonly type: "move";
-  /** The table. */
-  readonly table: TableMeta;
-  /** Its new level. */
+  /** The tables. */
+  readonly tables: readonly TableMeta[];
+  /** Their new level. */
   readonly level: number;
 }
 
@@ -55,7 +55,7 @@ export interface Strategy {
   /** The next routine work; `undefined` if none is due. */
   pickMinor(levels: Levels, options: PickOptions): Pick | undefined;
   /** What is not due, and yet worth merging while nothing is written: lookups and scans get on faster; `undefined` if nothing is. */
-  pickAtRest(levels: Levels, options: PickOptions): MergePick | undefined;
+  pickAtRest(levels: Levels, options: PickOptions): Pick | undefined;
   /** Tables worth rewriting alone, each in its level, for their tombstones; the most worthwhile first. */
   pickTombstone(
     levels: Levels,
@@ -63,7 +63,7 @@ export interface Strategy {
     now: number,
   ): MergePick[];
   /** All tables into a single run; `undefined` if they are one already, with nothing to leave out. */
-  pickMajor(levels: Levels, options: PickOptions): MergePick | undefined;
+  pickMajor(levels: Levels, options: PickOptions): Pick | undefined;
   /** How far compaction is behind: 0 if nothing is due, 1 if writes should stop until it has caught up. */
   pressure(levels: Levels, options: PickOptions): number;
 }
@@ -84,18 +84,19 @@ export function bytesOf(tables: readonly TableMeta[]): number {
   return bytes;
 }
 
+/** Whether there is nothing in a table that merging it alone could leave out. */
+export function isClean(table: TableMeta): boolean {
+  return table.tombstones === 0 && table.rangeTombstones === 0 &&
+    table.olderVersions === 0;
+}
+
 /** The runs to merge into a single one; `undefined` if there is one at most and it is clean. */
 export function uncleanRuns(
   levels: Levels,
 ): (readonly TableMeta[])[] | undefined {
   const runs = runsOf(levels);
   if (runs.length === 0) return undefined;
-  const isClean = runs.length === 1 &&
-    runs[0].every((table) =>
-      table.tombstones === 0 && table.rangeTombstones === 0 &&
-      table.olderVersions === 0
-    );
-  return isClean ? undefined : runs;
+  return runs.length === 1 && runs[0].every(isClean) ? undefined : runs;
 }
 
 /** The tables that are rich in tombstones and old enough, each to be rewritten where it is; the richest first. */

@@ -37,20 +37,21 @@ class Magnified implements Strategy {
     );
   }
 
-  private back(pick: Pick | undefined): MergePick | undefined {
+  private back(pick: Pick | undefined): Pick | undefined {
+    const original = (shown: TableMeta) => this.originals.get(shown) ?? shown;
     if (pick === undefined) return undefined;
-    assert(pick.type === "merge");
-    const runs = pick.runs.map((run) =>
-      run.map((shown) => this.originals.get(shown) ?? shown)
-    );
+    if (pick.type === "move") {
+      return { ...pick, tables: pick.tables.map(original) };
+    }
+    const runs = pick.runs.map((run) => run.map(original));
     return { ...pick, runs, outputSize: pick.outputSize / SCALE };
   }
 
-  pickMinor(levels: Levels, options: PickOptions): MergePick | undefined {
+  pickMinor(levels: Levels, options: PickOptions): Pick | undefined {
     return this.back(sizeTiered.pickMinor(this.show(levels), options));
   }
 
-  pickAtRest(levels: Levels, options: PickOptions): MergePick | undefined {
+  pickAtRest(levels: Levels, options: PickOptions): Pick | undefined {
     return this.back(sizeTiered.pickAtRest(this.show(levels), options));
   }
 
@@ -62,7 +63,7 @@ class Magnified implements Strategy {
     return sizeTiered.pickTombstone(levels, options, now);
   }
 
-  pickMajor(levels: Levels, options: PickOptions): MergePick | undefined {
+  pickMajor(levels: Levels, options: PickOptions): Pick | undefined {
     return this.back(sizeTiered.pickMajor(this.show(levels), options));
   }
 
@@ -93,13 +94,16 @@ test(
       rewrites: 0,
       covered: 0,
       atRest: 0,
+      moves: 0,
     };
     for (let seed = 1; seed <= 40; seed++) {
       const random = new Random(seed);
       const tree = new MiniTree(options(random));
       const keys = random.pick([100, 1000, 10_000]);
       const rangePercent = random.pick([0, 0, 1, 5]);
-      const anyKey = () => keyOf(random.below(keys));
+      let next = 0;
+      const ascends = seed % 5 === 0;
+      const anyKey = () => keyOf(ascends ? next++ : random.below(keys));
       const probes = Array.from({ length: 10 }, anyKey);
       // Some trees come from leveled compaction, or go there and back.
       const changes = random.chance(30);
@@ -115,7 +119,8 @@ test(
           const pick = strategy.pickMinor(tree.metas, tree.options);
           if (pick === undefined) break;
           assertLess(step, 200, `${message}: no end`);
-          if (strategy === magnified && pick.type === "merge") {
+          if (pick.type === "move") seen.moves++;
+          else if (strategy === magnified) {
             if (pick.level > 0) seen.large++;
             const large = pick.runs.filter((run) => run.length > 1);
             if (large.length > 1) seen.together++;
@@ -152,6 +157,7 @@ test(
     assertGreater(seen.large, 50, JSON.stringify(seen));
     assertGreater(seen.levels, 2, JSON.stringify(seen));
     assertGreater(seen.atRest, 20, JSON.stringify(seen));
+    assertGreater(seen.moves, 20, JSON.stringify(seen));
     assertGreater(seen.together, 10, JSON.stringify(seen));
     assertGreater(seen.rewrites, 5, JSON.stringify(seen));
     assertGreater(seen.covered, 5, JSON.stringify(seen));

@@ -274,7 +274,7 @@ test("a table that overlaps nothing where it goes is moved", () => {
     leveled.pickMinor(levelsOf(levels), set);
   assertEquals(move(pick({ 0: young, 6: last })), {
     type: "move",
-    table: young[1],
+    tables: [young[1]],
     level: 6,
   });
   const large = table("x", "y", { newest: 8, size: 5 * TABLE });
@@ -366,7 +366,7 @@ test("levels above the base level are emptied straight into it", () => {
   const set = options();
   const [three, six] = [[table("b", "c")], [table("d", "e")]];
   const pick = move(leveled.pickMinor(levelsOf({ 3: three, 6: six }), set));
-  assertEquals([pick.table, pick.level], [three[0], 6]);
+  assertEquals([pick.tables, pick.level], [[three[0]], 6]);
 });
 
 test("pickMajor(): all runs into the last level, unless there is one and it is clean", () => {

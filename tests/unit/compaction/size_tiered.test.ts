@@ -6,11 +6,17 @@ import {
   LARGE_RUN_TABLE_BYTES,
   sizeTiered,
 } from "../../../lib/compaction/size_tiered.ts";
-import type { Pick, PickOptions } from "../../../lib/compaction/strategy.ts";
+import {
+  type Pick,
+  type PickOptions,
+  runsOf,
+} from "../../../lib/compaction/strategy.ts";
+import { EMPTY, utf8Bytes } from "../../../lib/encoding/bytes.ts";
 import { resolveOptions } from "../../../lib/options.ts";
 import { LEVEL_MAX } from "../../../lib/version/state.ts";
 import type { CompactionOptions } from "../../../mod.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
+import { compareByKey, firstOverlap } from "../../../lib/sstable/sorted_run.ts";
 import {
   assert,
   assertEquals,
@@ -409,6 +415,75 @@ test("the runs of a large tree are few, and each byte is written a few times: ea
       assertLessOrEqual(written / total, dearest, `${mib} MiB`);
     }
   }
+});
+
+/** Tables of 20 MiB, each behind the one before. */
+function ascending(
+  count: number,
+  first: number,
+  fields: Partial<TableMeta> = {},
+): TableMeta[] {
+  return Array.from({ length: count }, (_, i) => {
+    const number = first + i;
+    const key = (rest: string) =>
+      utf8Bytes(`${String(number).padStart(6, "0")}${rest}`);
+    const [smallest, largest] = [key("a"), key("z")];
+    return metaOf({ number, size: 20 * MIB, smallest, largest, ...fields });
+  });
+}
+
+test("tables that do not overlap are one run as they are: keys in ascending order were written again and again", () => {
+  const set = options();
+  const four = ascending(4, 1);
+  const levels = [four.toReversed(), [], [], [], [], [], ascending(3, 5)];
+  const picks = [
+    sizeTiered.pickMinor(levels, set),
+    sizeTiered.pickAtRest([four.toReversed()], set),
+    sizeTiered.pickMajor([four.toReversed()], set),
+  ];
+  picks.forEach((pick, i) => {
+    assert(pick?.type === "move");
+    assertEquals([pick.level, pick.tables.length], [i === 0 ? 5 : 6, 4]);
+    assertEquals(new Set(pick.tables), new Set(four));
+  });
+  // Those that are in the level that the others come into stay there.
+  const joined = sizeTiered.pickMajor(levels, set);
+  assert(joined?.type === "move");
+  assertEquals([joined.level, joined.tables.length], [6, 4]);
+  assertEquals(new Set(joined.tables), new Set(four));
+
+  const type = (tables: TableMeta[]) =>
+    sizeTiered.pickMinor([tables], set)?.type;
+  const with5 = (fields: Partial<TableMeta>) =>
+    type([...four, ...ascending(1, 5, fields)]);
+  assertEquals(with5({}), "move");
+  assertEquals(with5({ size: 16 * MIB }), "move");
+  assertEquals(with5({ size: 16 * MIB - 1 }), "merge");
+  assertEquals(with5({ tombstones: 1 }), "merge");
+  assertEquals(with5({ rangeTombstones: 1 }), "merge");
+  assertEquals(with5({ olderVersions: 1 }), "merge");
+  assertEquals(with5({ smallest: four[3].largest }), "merge");
+  assertEquals(with5({ smallest: EMPTY }), "merge");
+});
+
+test("keys in ascending order are never merged, in however few runs they are left", () => {
+  const set = options();
+  let levels: TableMeta[][] = [[]];
+  for (let flush = 1; flush <= 2000; flush++) {
+    levels[0].unshift(...ascending(1, flush));
+    for (;;) {
+      const pick = sizeTiered.pickMinor(levels, set);
+      if (pick === undefined) break;
+      assert(pick.type === "move", `flush ${flush}`);
+      const { level, tables } = pick;
+      levels = levels.map((all) => all.filter((t) => !tables.includes(t)));
+      while (levels.length <= level) levels.push([]);
+      levels[level] = [...levels[level], ...tables].sort(compareByKey);
+      assertEquals(firstOverlap(levels[level]), undefined);
+    }
+    assertLessOrEqual(runsOf(levels).length, 9, `flush ${flush}`);
+  }
+  assertEquals(levels.flat().length, 2000);
 });
 
 test("pressure(): of what is fuller, a bucket or the tree", () => {

@@ -90,8 +90,8 @@ export class FakeTree {
   do(pick: Pick): void {
     if (pick.type === "move") {
       this.moves++;
-      this.#remove([pick.table]);
-      this.#put(pick.level, [pick.table]);
+      this.#remove(pick.tables);
+      this.#put(pick.level, pick.tables);
     } else this.#merge(pick);
   }
 

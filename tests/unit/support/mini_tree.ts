@@ -106,17 +106,17 @@ export class MiniTree {
   /** Does what was picked. */
   do(pick: Pick): void {
     if (pick.type === "merge") return this.merge(pick);
-    const { table, level } = pick;
+    const { tables, level } = pick;
+    const numbers = tables.map(({ number }) => number);
     const before = this.versions.current.tables
-      .find((t) => t.meta.number === table.number);
+      .filter((t) => numbers.includes(t.meta.number));
     this.versions.commit({
-      removeTables: [table.number],
-      addTables: [{ level, table }],
+      removeTables: numbers,
+      addTables: tables.map((table) => ({ level, table })),
     });
-    assert(
-      before !== undefined &&
-        this.versions.current.levels[level].includes(before),
-    );
+    assertEquals(before.length, tables.length);
+    const after = this.versions.current.levels[level];
+    assert(before.every((table) => after.includes(table)));
   }
 
   private merge(pick: MergePick): void {
