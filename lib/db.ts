@@ -365,7 +365,8 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
    * stays until a later call.
    *
    * Cost: reads and writes the whole database, and needs room on the disk for
-   * a second one meanwhile.
+   * a second one meanwhile; nothing if the tables are such a run as they are,
+   * because keys came in order.
    *
    * @throws What {@linkcode Db.flush} and {@linkcode Db.minorCompact} throw.
    */

@@ -410,3 +410,37 @@ for (const strategy of ["size-tiered", "leveled"] as const) {
       }),
   );
 }
+
+test("keys that came in order: their tables become one run, and none is written again", () =>
+  withDb(async (db) => {
+    const value = new Uint8Array(1024 * 1024);
+    const put = (i: number) => {
+      value[0] = i;
+      return db.put(numbered("k", i), value);
+    };
+    const numbers: number[] = [];
+    for (const first of [0, 100, 200]) {
+      for (let i = first; i < first + 17; i++) {
+        numbers.push(i);
+        await put(i);
+      }
+      assertEquals(await db.flush(), 1);
+    }
+    const check = () => {
+      const found = Array.from(db.scan(), ([key, { 0: i }]) => [text(key), i]);
+      assertEquals(found, numbers.map((i) => [numbered("k", i), i]));
+    };
+    assertEquals(await untilFalse(() => db.minorCompact()), 1);
+    const tablesOf = () => db.stats().levels.map(({ tables }) => tables);
+    assertEquals(tablesOf(), [0, 0, 0, 0, 0, 0, 3]);
+    assertEquals(db.stats().compaction.bytesWritten, 0);
+    assertEquals(await db.majorCompact(), false);
+    check();
+    // What comes between them is merged with them.
+    await put(50);
+    numbers.splice(17, 0, 50);
+    assertEquals(await db.majorCompact(), true);
+    assertGreater(db.stats().compaction.bytesWritten, 50 * value.length);
+    assertEquals(tablesOf()[0], 1);
+    check();
+  }, { ...QUIET, writeBufferSize: 64 * 1024 * 1024 }));
