@@ -115,7 +115,7 @@ function fullestBucket(
   return fullest;
 }
 
-/** The runs that count, the smallest first, and how many of them are too many. */
+/** The runs that count, the smallest first, and from how many on some of them are merged. */
 function countedRuns(
   levels: Levels,
   { minThreshold }: ResolvedCompaction,
