@@ -2,7 +2,9 @@
  * The worker's side: does the tasks that the owner posts.
  *
  * Flushes come before merges, also before one that is under way: writers wait
- * for them. Messages are looked for between the steps of a job.
+ * for them. Of two merges the one that came last is done first: the owner has
+ * a second one done only if it is the smaller one by far. Messages are looked
+ * for between the steps of a job.
  *
  * Invariants:
  * - Nothing of the database's state is held here: the owner may end this
@@ -176,7 +178,7 @@ export class JobLoop {
   private async run(): Promise<void> {
     this.isRunning = true;
     for (;;) {
-      const task = this.flushes[0] ?? this.merges[0];
+      const task = this.flushes[0] ?? this.merges.at(-1);
       if (task === undefined) break;
       this.work(task);
       if (this.hasMail()) await this.runtime.pause();

@@ -312,6 +312,9 @@ export const leveled: Strategy = {
     return scores[0] >= 1 ? pickYoung(levels, shape, options) : undefined;
   },
 
+  // No merge takes long, and the next one may need the same tables.
+  pickBeside: () => undefined,
+
   // Few tables overlap at any time.
   pickAtRest: () => undefined,
 

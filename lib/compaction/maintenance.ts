@@ -4,7 +4,9 @@
  *
  * Two lanes, each with one task at a time: flushes, oldest memtable first, and
  * compactions. They do not wait for each other: a flush only adds a table,
- * and a compaction's inputs stay until its edit.
+ * and a compaction's inputs stay until its edit. While a large merge is under
+ * way, small ones are done beside it, of other tables: what is flushed
+ * meanwhile would pile up otherwise, and stop writers in the end.
  *
  * Invariants:
  * - Memtables become tables in the order in which they were filled.
@@ -15,6 +17,10 @@
  *   handle.
  * - What a task drops was settled when it was made: snapshots taken later see
  *   only sequences that the task keeps.
+ * - A merge beside another begins and ends between two tasks of the compaction
+ *   lane: what a task of the lane picks from is nobody else's. That one takes
+ *   the other's inputs for what may hold something older; what is made of them
+ *   holds no more.
  *
  * @module
  */
@@ -103,6 +109,20 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** What one merge after the other goes through. */
+interface MergeLane {
+  /** What is under way. */
+  task: RunningTask | undefined;
+  /** What it merges, if that is what it does. */
+  pick: MergePick | undefined;
+  /** Bytes that it reads. */
+  bytes: number;
+}
+
+function newLane(): MergeLane {
+  return { task: undefined, pick: undefined, bytes: 0 };
+}
+
 /** What may keep all tombstones of a table: as long as all of it is there, none can go. */
 interface Holders {
   /** Numbers of the tables that may hold something older. */
@@ -150,10 +170,11 @@ export class Maintenance {
   private readonly worker: WorkerHost | undefined;
   private flushing: RunningTask | undefined;
   private flushEnd: Promise<void> = Promise.resolve();
-  private compacting: RunningTask | undefined;
-  private lane: Promise<unknown> = Promise.resolve();
-  /** Bytes that the task of the compaction lane reads. */
-  private compactingBytes = 0;
+  private readonly compacting: MergeLane = newLane();
+  private compactingEnd: Promise<unknown> = Promise.resolve();
+  private readonly beside: MergeLane = newLane();
+  private besideEnd: Promise<unknown> = Promise.resolve();
+  private isBeside = false;
   private inBackground = false;
   private cancelRest: (() => void) | undefined;
   private isClosing = false;
@@ -249,26 +270,32 @@ export class Maintenance {
     };
   }
 
-  /** Does a task of the compaction lane; `onResult` is called in the turn in which it ends. */
+  /** Does a task of a lane; `onResult` is called in the turn in which it ends. */
   private runTask(
+    lane: MergeLane,
+    pick: MergePick,
     task: Task,
     sources: TaskSources,
     onResult: (result: TaskResult, seconds: number) => void,
   ): Promise<void> {
-    this.compactingBytes = bytesRead(task);
+    lane.bytes = bytesOf(pick.runs.flat());
     // Closed since the round began.
-    const isTooMuch = this.isClosing &&
-      this.compactingBytes > MERGE_AT_CLOSE_BYTES;
+    const isTooMuch = this.isClosing && lane.bytes > MERGE_AT_CLOSE_BYTES;
     if (this.isClosed || isTooMuch) return Promise.reject(aborted());
+    lane.pick = task.type === "merge" ? pick : undefined;
+    const ended = () => {
+      lane.task = undefined;
+      lane.pick = undefined;
+    };
     return new Promise((resolve, reject) => {
-      this.compacting = this.host.run(task, sources, {
+      lane.task = this.host.run(task, sources, {
         done: (result, seconds) => {
-          this.compacting = undefined;
+          ended();
           onResult(result, seconds);
           resolve();
         },
         failed: (error) => {
-          this.compacting = undefined;
+          ended();
           this.latchIfLasting(error);
           reject(error);
         },
@@ -347,6 +374,7 @@ export class Maintenance {
     // mutant flushes-go-on: otherwise memtables wait for ever
     this.scheduleFlush();
     this.scheduleCompaction();
+    this.scheduleBeside();
   }
 
   /** Resolves when all but `most` of the memtables that wait now are flushed; rejects if they cannot be. */
@@ -405,15 +433,42 @@ export class Maintenance {
         this.compactionError = undefined;
         this.mergeAtRest();
       },
-      (error) => {
-        if (isGivenUp(error)) return;
-        this.compactionError = error;
-        this.tree.tell({ type: "error", task: "compaction", error });
-      },
+      (error) => this.compactionFailed(error),
     ).finally(() => {
       this.inBackground = false;
       this.relieve();
     });
+  }
+
+  private compactionFailed(error: unknown): void {
+    if (isGivenUp(error)) return;
+    this.compactionError = error;
+    this.tree.tell({ type: "error", task: "compaction", error });
+  }
+
+  /** Merges what is small and due, if the lane is at a merge that takes long. */
+  private scheduleBeside(): void {
+    const { background } = this.tree.options.compaction;
+    if (background === "off" || this.isBeside) return;
+    this.isBeside = true;
+    this.besideEnd = this.mergeBeside()
+      .catch((error) => this.compactionFailed(error))
+      .finally(() => this.isBeside = false);
+  }
+
+  private async mergeBeside(): Promise<void> {
+    for (;;) {
+      const pick = this.pickBeside();
+      if (pick === undefined) return;
+      await this.perform(pick, BY_RANGE, this.beside);
+    }
+  }
+
+  private pickBeside(): Pick | undefined {
+    const { pick } = this.compacting;
+    if (pick === undefined || this.isClosing) return;
+    const { metas } = this.tree.versions.current;
+    return this.strategy.pickBeside(metas, pick, this.pickOptions);
   }
 
   /** Merges what is worth it if nothing happens for a while. */
@@ -577,14 +632,19 @@ export class Maintenance {
   ): Promise<{ readonly gains: boolean; readonly inputs: MergeInputs }> {
     return this.withInputs(pick, elision, async (inputs, sources) => {
       let gains = false;
-      await this.runTask({ ...inputs, type: "probe" }, sources, (result) => {
+      const task: Task = { ...inputs, type: "probe" };
+      await this.runTask(this.compacting, pick, task, sources, (result) => {
         gains = result.gains;
       });
       return { gains, inputs };
     });
   }
 
-  private async perform(pick: Pick, elision: ElisionPlan): Promise<void> {
+  private async perform(
+    pick: Pick,
+    elision: ElisionPlan,
+    lane: MergeLane = this.compacting,
+  ): Promise<void> {
     if (pick.type === "move") {
       this.tree.commit({
         addTables: pick.tables.map((table) => ({ level: pick.level, table })),
@@ -602,6 +662,8 @@ export class Maintenance {
       elision,
       (inputs, sources) =>
         this.runTask(
+          lane,
+          pick,
           { ...inputs, type: "merge", output, cutting },
           sources,
           ({ tables }, seconds) =>
@@ -669,8 +731,9 @@ export class Maintenance {
   /** Small merges, if they can be done soon. What is not done by then goes on, and holds the lane. */
   private mergeInTime(): Promise<void> {
     const { options, runtime } = this.tree;
-    const isBusy = this.compacting !== undefined &&
-      this.compactingBytes > MERGE_AT_CLOSE_BYTES;
+    const isBusy = [this.compacting, this.beside].some(({ task, bytes }) =>
+      task !== undefined && bytes > MERGE_AT_CLOSE_BYTES
+    );
     if (options.compaction.background === "off" || isBusy) {
       return Promise.resolve();
     }
@@ -698,10 +761,13 @@ export class Maintenance {
     }
   }
 
-  /** Runs `use` behind whatever the compaction lane has to do. */
+  /** Runs `use` behind whatever the compaction lane has to do, and what is done beside it. */
   private inTurn<T>(use: () => Promise<T>): Promise<T> {
-    const turn = this.lane.then(use);
-    this.lane = turn.catch(() => {});
+    const turn = this.compactingEnd
+      // mutant lane-waits-for-beside: otherwise a table is picked that is being merged
+      .then(() => this.besideEnd)
+      .then(use);
+    this.compactingEnd = turn.catch(() => {});
     return turn;
   }
 
@@ -723,10 +789,13 @@ export class Maintenance {
     this.cancelRest?.();
     if (merges) await this.awaited(this.mergeInTime());
     this.isClosed = true;
-    this.compacting?.abort();
+    this.compacting.task?.abort();
+    this.beside.task?.abort();
     this.flushing?.abort();
     this.wakeAll(aborted());
-    await this.awaited(Promise.all([this.lane, this.flushEnd]));
+    await this.awaited(
+      Promise.all([this.compactingEnd, this.besideEnd, this.flushEnd]),
+    );
     this.worker?.close();
   }
 }
@@ -757,10 +826,6 @@ function noTable(): Table {
 
 function noMemtable(): Memtable {
   throw new VarveError("IO", "a merge reads no memtable");
-}
-
-function bytesRead(task: Task): number {
-  return task.type === "flush" ? 0 : bytesOf(task.runs.flat());
 }
 
 function describe(reason: unknown): string {

@@ -49,6 +49,9 @@ const RUNS_LET_BE = 3;
 const MORE_RUNS_BYTES = 2 * 1024 * 1024 * 1024;
 const MORE_RUNS_GROWTH = 4;
 
+/** Beside a merge another one is begun that reads this part of its bytes at most. What is read while it lasts is more than such a merge: it would wait for long, and grow. */
+const BESIDE_SHARE = 1 / 4;
+
 /** Tables of fewer bytes are merged even if they do not overlap: each is a file to keep open, with an index and a filter. */
 const MOVED_TABLE_BYTES = 16 * 1024 * 1024;
 
@@ -147,15 +150,32 @@ function areOneRun(tables: readonly TableMeta[]): boolean {
     firstOverlap(tables.toSorted(compareByKey)) === undefined;
 }
 
-/** Makes one run of several. */
+/** The runs that are to be merged next, if any are due. */
+function dueRuns(
+  levels: Levels,
+  options: ResolvedCompaction,
+): (readonly TableMeta[])[] | undefined {
+  let picked = fullestBucket(levels, options);
+  if (picked.length < options.minThreshold) {
+    const { runs, due } = countedRuns(levels, options);
+    if (runs.length < due) return undefined;
+    picked = runs.slice(0, Math.max(2, worthMerging(runs, Infinity)));
+  }
+  return picked.slice(0, options.maxThreshold).map(({ tables }) => tables);
+}
+
+/** Makes one run of several; not at the level `taken`, which waits for other tables. */
 function intoOne(
   runs: readonly (readonly TableMeta[])[],
   levels: Levels,
+  taken: number = 0,
 ): Pick {
   const merged = runs.flat();
   const isLarge = bytesOf(merged) > LARGE_RUN_BYTES;
   const areOne = areOneRun(merged);
-  const level = isLarge || areOne ? freeLevel(new Set(merged), levels) : 0;
+  const level = isLarge || areOne
+    ? freeLevel(new Set(merged), levels, taken)
+    : 0;
   if (level > 0 && areOne) {
     const tables = merged.filter((table) => !levels[level]?.includes(table));
     return { type: "move", tables, level };
@@ -169,9 +189,14 @@ function intoOne(
   };
 }
 
-/** A level >= 1 that is empty without the tables that are merged: the deepest that is in use as a rule, or the first below those; 0 if there is none. */
-function freeLevel(merged: ReadonlySet<TableMeta>, levels: Levels): number {
+/** A level >= 1 other than `taken` that is empty without the tables that are merged: the deepest that is in use as a rule, or the first below those; 0 if there is none. */
+function freeLevel(
+  merged: ReadonlySet<TableMeta>,
+  levels: Levels,
+  taken: number,
+): number {
   const isFree = (level: number) =>
+    level !== taken &&
     (levels[level] ?? []).every((table) => merged.has(table));
   for (let level = LAST_LEVEL; level > 0; level--) {
     if (isFree(level)) return level;
@@ -185,14 +210,23 @@ function freeLevel(merged: ReadonlySet<TableMeta>, levels: Levels): number {
 /** The size-tiered strategy. */
 export const sizeTiered: Strategy = {
   pickMinor(levels, options) {
-    let picked = fullestBucket(levels, options);
-    if (picked.length < options.minThreshold) {
-      const { runs, due } = countedRuns(levels, options);
-      if (runs.length < due) return undefined;
-      picked = runs.slice(0, Math.max(2, worthMerging(runs, Infinity)));
-    }
-    const merged = picked.slice(0, options.maxThreshold);
-    return intoOne(merged.map(({ tables }) => tables), levels);
+    const runs = dueRuns(levels, options);
+    return runs && intoOne(runs, levels);
+  },
+
+  pickBeside(levels, underWay, options) {
+    const numbers = new Set(underWay.runs.flat().map(({ number }) => number));
+    const isBusy = ({ number }: TableMeta) => numbers.has(number);
+    // mutant beside-other-tables: otherwise a table is picked that is being merged
+    const others = levels.map((level) => level.filter((t) => !isBusy(t)));
+    const runs = dueRuns(others, options);
+    if (runs === undefined) return undefined;
+    // Busy tables count where they are, and those that they become where they will be.
+    const pick = intoOne(runs, levels, underWay.level);
+    const most = BESIDE_SHARE * bytesOf(levels.flat().filter(isBusy));
+    return pick.type === "move" || bytesOf(runs.flat()) <= most
+      ? pick
+      : undefined;
   },
 
   pickAtRest(levels, { maxThreshold }) {

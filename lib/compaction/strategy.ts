@@ -54,6 +54,15 @@ export interface PickOptions extends ResolvedCompaction {
 export interface Strategy {
   /** The next routine work; `undefined` if none is due. */
   pickMinor(levels: Levels, options: PickOptions): Pick | undefined;
+  /**
+   * Routine work that can be done while a merge is under way which takes much
+   * longer, none of whose tables it touches; `undefined` if there is none.
+   */
+  pickBeside(
+    levels: Levels,
+    underWay: MergePick,
+    options: PickOptions,
+  ): Pick | undefined;
   /** What is not due, and yet worth merging while nothing is written: lookups and scans get on faster; `undefined` if nothing is. */
   pickAtRest(levels: Levels, options: PickOptions): Pick | undefined;
   /** Tables worth rewriting alone, each in its level, for their tombstones; the most worthwhile first. */

@@ -90,6 +90,8 @@ const TOMBSTONES: Record<string, Change> = {
     " || ++probes > PROBES_MAX) return true;",
     ") return true;\n      if (++probes > PROBES_MAX) return false;",
   ],
+  "beside-other-tables": ["!isBusy(t)", "true"],
+  "lane-waits-for-beside": ["this.besideEnd", "undefined"],
   "outside-older": ["meta.oldest < newest", "false"],
   "outside-unbounded": [
     "unbounded ? EMPTY : keySuccessor(largest)",

@@ -219,6 +219,22 @@ test("a flush that comes during a merge is done before it", async () => {
   assertEquals(owner.keysOf(1).length, 1000);
 });
 
+test("of two merges the one that came last is done first", async () => {
+  const owner = newOwner();
+  const tables = [1, 2000, 4000, 6000].map((first) => owner.table(1000, first));
+  owner.announce(); // That of the second, which the event loop brings later.
+  owner.run(1, owner.merge(tables[0], tables[1]));
+  assertEquals(owner.ends, [], "the merge did not look for messages");
+  owner.hand({
+    type: "run",
+    id: 2,
+    task: owner.merge(tables[2], tables[3]),
+  });
+  await owner.settle();
+  assertEquals(owner.ends, [[2, "done"], [1, "done"]]);
+  assertEquals([owner.keysOf(1).length, owner.keysOf(2).length], [1000, 1000]);
+});
+
 test("without messages a merge is done at one go", async () => {
   const owner = newOwner();
   owner.run(1, owner.merge(owner.table(1000, 1), owner.table(1000, 2000)));

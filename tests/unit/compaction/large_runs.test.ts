@@ -51,6 +51,15 @@ class Magnified implements Strategy {
     return this.back(sizeTiered.pickMinor(this.show(levels), options));
   }
 
+  pickBeside(
+    levels: Levels,
+    underWay: MergePick,
+    options: PickOptions,
+  ): Pick | undefined {
+    const shown = this.show(levels);
+    return this.back(sizeTiered.pickBeside(shown, underWay, options));
+  }
+
   pickAtRest(levels: Levels, options: PickOptions): Pick | undefined {
     return this.back(sizeTiered.pickAtRest(this.show(levels), options));
   }
@@ -161,5 +170,72 @@ test(
     assertGreater(seen.together, 10, JSON.stringify(seen));
     assertGreater(seen.rewrites, 5, JSON.stringify(seen));
     assertGreater(seen.covered, 5, JSON.stringify(seen));
+  },
+);
+
+test(
+  "large runs: readers see what was written while merges are done beside a larger one, and behind it",
+  LONG,
+  () => {
+    const seen = { beside: 0, large: 0, moves: 0, rewrites: 0, tombstones: 0 };
+    for (let seed = 1; seed <= 60; seed++) {
+      const random = new Random(seed);
+      const tree = new MiniTree(options(random));
+      const keys = random.pick([100, 1000, 10_000]);
+      const rangePercent = random.pick([0, 1, 5]);
+      let next = 0;
+      const ascends = seed % 6 === 0;
+      const anyKey = () => keyOf(ascends ? next++ : random.below(keys));
+      const probes = Array.from({ length: 10 }, anyKey);
+      let underWay: { pick: MergePick; end: () => void } | undefined;
+      const begin = (pick: Pick | undefined): void => {
+        if (pick?.type === "merge") underWay = { pick, end: tree.begin(pick) };
+        else if (pick !== undefined) tree.do(pick);
+      };
+      for (let round = 0; round < 80; round++) {
+        const message = `seed ${seed}, round ${round}`;
+        const first = tree.sequence + 1;
+        tree.flush(layerFrom(random, first, 20, anyKey, rangePercent));
+        if (random.chance(10)) tree.snapshots.push(tree.sequence);
+        if (random.chance(15)) tree.snapshots.shift();
+        while (underWay !== undefined) {
+          const { metas, options } = tree;
+          const pick = magnified.pickBeside(metas, underWay.pick, options);
+          if (pick === undefined) break;
+          seen.beside++;
+          if (pick.type === "move") seen.moves++;
+          else if (pick.level > 0) seen.large++;
+          tree.do(pick);
+        }
+        if (random.chance(30)) tree.check(probes, message);
+        if (underWay === undefined) {
+          if (random.chance(20)) {
+            const { metas, options } = tree;
+            const [pick] = magnified.pickTombstone(metas, options, 1e15);
+            if (pick !== undefined) seen.rewrites++;
+            begin(pick);
+          } else if (random.chance(10)) {
+            begin(magnified.pickMajor(tree.metas, tree.options));
+          } else begin(magnified.pickMinor(tree.metas, tree.options));
+        } else if (random.chance(15)) {
+          underWay.end();
+          underWay = undefined;
+        }
+      }
+      underWay?.end();
+      tree.check(probes, `seed ${seed}, at the end`);
+      tree.checkFiles();
+      tree.snapshots = [];
+      tree.settle(magnified);
+      tree.check(probes, `seed ${seed}, settled`);
+      for (const { tombstones } of tree.metas.flat()) {
+        seen.tombstones += tombstones;
+      }
+    }
+    assertGreater(seen.beside, 50, JSON.stringify(seen));
+    assertGreater(seen.large, 10, JSON.stringify(seen));
+    assertGreater(seen.moves, 0, JSON.stringify(seen));
+    assertGreater(seen.rewrites, 10, JSON.stringify(seen));
+    assertGreater(seen.tombstones, 100, JSON.stringify(seen));
   },
 );

@@ -920,3 +920,171 @@ test("a range tombstone without an end keeps its hold on tables outside, however
   assertEquals(await tree.maintenance.tombstoneCompact(), false);
   assertEquals(outside, [[hidden.number]]);
 });
+
+/** A tree whose worker merges two large tables, while tables are flushed and merged beside that. */
+class Beside {
+  readonly threads = new FakeThreads();
+  readonly tree: FakeTree;
+  #thread: FakeThread | undefined;
+
+  constructor(compaction: CompactionOptions = {}) {
+    const all = { ...WORKER, minThreshold: 2, ...compaction };
+    this.tree = new FakeTree(all, this.threads);
+    this.tree.addTable(entries(1000));
+    this.tree.addTable(entries(1000, 2000));
+  }
+
+  get thread(): FakeThread {
+    assert(this.#thread !== undefined);
+    return this.#thread;
+  }
+
+  /** Lets the large merge begin, or whatever else the strategy picks. */
+  async begin(): Promise<void> {
+    this.tree.maintenance.scheduleCompaction();
+    this.#thread = await this.threads.getReady();
+    assertEquals(this.begun, ["merge 2"]);
+  }
+
+  /** The tasks begun so far, in their order, with the number of tables of each merge. */
+  get begun(): string[] {
+    return this.thread.got.flatMap((message) => {
+      if (message.type !== "run") return [];
+      const { task } = message;
+      const runs = task.type === "flush" ? "" : ` ${task.runs.length}`;
+      return [`${task.type}${runs}`];
+    });
+  }
+
+  /** Says that the task that was begun as number `index` is done, and wrote these entries. */
+  async end(index: number, written: readonly Entry[]): Promise<void> {
+    const message = this.thread.got.filter((m) => m.type === "run")[index];
+    assert(message?.type === "run");
+    const { id, task } = message;
+    const meta = writeTable(this.tree.files, numberOf(task), written);
+    assert(meta !== undefined);
+    const result = { tables: [meta], gains: false };
+    this.thread.say({ type: "done", id, result, seconds: 1 });
+    await turns(this.tree);
+  }
+
+  /** Says that the task that was begun as number `index` failed. */
+  async fail(index: number, code: "IO" | "ABORTED"): Promise<void> {
+    const error = plainError(new VarveError(code, "said by the test"));
+    this.thread.say({ type: "failed", id: this.thread.runs[index], error });
+    await turns(this.tree);
+  }
+
+  /** Flushes a memtable with one key; its flush is the task begun as number `index`. */
+  async flush(index: number, key: string): Promise<void> {
+    this.tree.freeze(key);
+    this.tree.maintenance.scheduleFlush();
+    await turns(this.tree);
+    assertEquals(this.begun[index], "flush");
+    await this.end(index, [put(key, 9000 + index)]);
+  }
+
+  /** How many entries each table has, the newest first. */
+  get sizes(): number[] {
+    return this.tree.tables.map((keys) => keys.length);
+  }
+}
+
+test("tables that are flushed during a large merge are merged beside it", async () => {
+  const all = new Beside();
+  await all.begin();
+  await all.flush(1, "x");
+  assertEquals(all.begun, ["merge 2", "flush"], "one table is not due");
+  await all.flush(2, "y");
+  assertEquals(all.begun, ["merge 2", "flush", "flush", "merge 2"]);
+  await all.end(3, [put("x", 9001), put("y", 9002)]);
+  assertEquals(all.sizes, [2, 1000, 1000]);
+  // And again, as often as any are due.
+  await all.flush(4, "z");
+  assertEquals(all.begun.at(-1), "merge 2");
+  await all.end(5, [put("x", 9001), put("y", 9002), put("z", 9004)]);
+  assertEquals(all.sizes, [3, 1000, 1000]);
+  await all.end(0, entries(1000, 2000));
+  assertEquals(all.sizes, [3, 1000]);
+  assertEquals(all.tree.maintenance.compactions.runs, 3);
+  await all.tree.maintenance.close(false).catch(() => {});
+});
+
+test("nothing is picked while a merge beside another goes on behind its end", async () => {
+  const all = new Beside();
+  await all.begin();
+  await all.flush(1, "x");
+  await all.flush(2, "y");
+  const minor = all.tree.maintenance.minorCompact();
+  const major = all.tree.maintenance.majorCompact();
+  await all.end(0, entries(1000, 2000));
+  const begun = ["merge 2", "flush", "flush", "merge 2"];
+  assertEquals(all.begun, begun, "its tables would be picked");
+  assertEquals(all.sizes, [1, 1, 1000]);
+  // What is flushed then waits, too: there is nothing to be beside of.
+  await all.flush(4, "z");
+  assertEquals(all.begun, [...begun, "flush"]);
+  await all.end(3, [put("x", 9001), put("y", 9002)]);
+  assertEquals(all.sizes, [1, 2, 1000]);
+  // Now it goes on: what is due, and then everything.
+  assertEquals(all.begun, [...begun, "flush", "merge 2"]);
+  await all.end(5, [put("x", 9001), put("y", 9002), put("z", 9004)]);
+  assertEquals(all.begun, [...begun, "flush", "merge 2", "merge 2"]);
+  assertEquals(all.sizes, [3, 1000]);
+  await all.end(6, entries(1003, 2000));
+  assertEquals(all.sizes, [1003]);
+  assertEquals([await minor, await major], [true, true]);
+  await all.tree.maintenance.close(false);
+});
+
+test("with compaction off, or by the leveled strategy, nothing is merged beside", async () => {
+  for (
+    const more of [{ background: "off" }, { strategy: "leveled" }] as const
+  ) {
+    const all = new Beside();
+    await all.begin();
+    Object.assign(all.tree.options.compaction, more);
+    const { maintenance } = new FakeTree({ ...WORKER, ...more });
+    const { strategy } = maintenance as unknown as { strategy: unknown };
+    Object.assign(all.tree.maintenance, { strategy });
+    for (let i = 1; i <= 8; i++) await all.flush(i, `x${i}`);
+    assertEquals(all.begun.filter((task) => task !== "flush"), ["merge 2"]);
+  }
+});
+
+test("close() gives up both merges, and ends behind both", async () => {
+  const all = new Beside();
+  await all.begin();
+  await all.flush(1, "x");
+  await all.flush(2, "y");
+  let isClosed = false;
+  const closing = all.tree.maintenance.close(false).then(() => isClosed = true);
+  await turns(all.tree);
+  assertEquals(all.thread.types.filter((type) => type === "abort").length, 2);
+  await all.fail(0, "ABORTED");
+  assertEquals(isClosed, false, "the other one may still be making files");
+  await all.fail(3, "ABORTED");
+  await closing;
+  assertEquals(all.sizes, [1, 1, 1000, 1000]);
+  assertEquals(all.tree.told.filter(({ type }) => type === "error"), []);
+});
+
+test("a merge beside another that fails is told, and tried again when there is more to merge", async () => {
+  const all = new Beside();
+  await all.begin();
+  await all.flush(1, "x");
+  await all.flush(2, "y");
+  await all.fail(3, "IO");
+  const errors = () => all.tree.told.filter(({ type }) => type === "error");
+  assertEquals(errors().length, 1);
+  assert(all.tree.maintenance.lastError instanceof VarveError);
+  assertEquals(all.begun.length, 4, "it is not tried at once");
+  assertEquals(all.sizes, [1, 1, 1000, 1000]);
+  await all.flush(4, "z");
+  assertEquals(all.begun.at(-1), "merge 3");
+  await all.end(5, [put("x", 9001), put("y", 9002), put("z", 9004)]);
+  await all.end(0, entries(1000, 2000));
+  assertEquals(all.sizes, [3, 1000]);
+  assertEquals(errors().length, 1);
+  await all.tree.maintenance.close(false).catch(() => {});
+});

@@ -7,6 +7,7 @@ import {
   sizeTiered,
 } from "../../../lib/compaction/size_tiered.ts";
 import {
+  type Levels,
   type Pick,
   type PickOptions,
   runsOf,
@@ -183,6 +184,69 @@ test("pickAtRest(): the smallest runs, down to one that those below it nearly ou
     sizes(sizeTiered.pickAtRest([tables(100, 80, 90)], most)),
     [80, 90],
   );
+});
+
+/** What is under way is a merge of the tables of these numbers. */
+function underWay(levels: Levels, level: number, ...numbers: number[]) {
+  const run = levels.flat().filter(({ number }) => numbers.includes(number));
+  return {
+    type: "merge",
+    runs: run.map((table) => [table]),
+    level,
+    outputSize: Infinity,
+    grandparents: [],
+  } as const;
+}
+
+test("pickBeside(): what is due among the other tables, if it is a quarter of what is under way at most", () => {
+  const MB = 1024 * 1024;
+  const pick = (large: number, ...small: number[]) => {
+    const levels = [
+      tables(...[large, large, large, large, ...small].map((s) => s * MB)),
+    ];
+    const busy = underWay(levels, 0, 1, 2, 3, 4);
+    return sizes(sizeTiered.pickBeside(levels, busy, options()))
+      ?.map((size) => size / MB);
+  };
+  assertEquals(pick(100, 20, 20, 20, 20), [20, 20, 20, 20]);
+  assertEquals(pick(100, 20, 20, 20, 20, 20), [20, 20, 20, 20, 20]);
+  assertEquals(pick(100, 20, 20, 20), undefined, "not due");
+  assertEquals(pick(100, 25, 25, 25, 25), [25, 25, 25, 25]);
+  assertEquals(pick(100, 26, 25, 25, 25), undefined, "too much");
+  assertEquals(pick(100), undefined, "nothing else");
+});
+
+test("pickBeside(): not where the tables under way are, nor where they will be", () => {
+  const size = LARGE_RUN_BYTES / 2;
+  const large = (number: number) => metaOf({ number, size: size * 8 });
+  const small = [3, 4, 5, 6].map((number) => metaOf({ number, size }));
+  const levelOf = (levels: Levels, target: number) => {
+    const busy = underWay(levels, target, 1, 2);
+    const pick = sizeTiered.pickBeside(levels, busy, options());
+    assert(pick?.type === "merge");
+    assertEquals(pick.runs.flat(), small);
+    return pick.level;
+  };
+  assertEquals(levelOf([[large(1), large(2), ...small]], 6), 5);
+  assertEquals(levelOf([[large(1), large(2), ...small]], 5), 6);
+  const atSix = [[large(1), ...small], [], [], [], [], [], [large(2)]];
+  assertEquals(levelOf(atSix, 6), 5);
+  assertEquals(levelOf(atSix, 5), 4);
+});
+
+test("pickBeside(): keys in order are moved, however many there are, and not to where others will be", () => {
+  const keyed = (number: number, key: string) =>
+    metaOf({
+      number,
+      size: 64 * 1024 * 1024,
+      smallest: utf8Bytes(`${key}0`),
+      largest: utf8Bytes(`${key}9`),
+    });
+  const small = ["a", "b", "c", "d"].map((key, i) => keyed(3 + i, key));
+  const levels = [[keyed(1, "x"), keyed(2, "x"), ...small]];
+  const busy = underWay(levels, 6, 1, 2);
+  const pick = sizeTiered.pickBeside(levels, busy, options());
+  assertEquals(pick, { type: "move", tables: small, level: 5 });
 });
 
 test("pickAtRest(): no more than makes one table of level 0", () => {

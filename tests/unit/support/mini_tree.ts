@@ -120,6 +120,11 @@ export class MiniTree {
   }
 
   private merge(pick: MergePick): void {
+    this.begin(pick)();
+  }
+
+  /** Makes the tables of a merge out of what is there now; what is returned puts them in. */
+  begin(pick: MergePick): () => void {
     const { tables } = this.versions.current;
     const byNumber = new Map(tables.map((t) => [t.meta.number, t]));
     const runs = pick.runs.map((run) => {
@@ -161,10 +166,11 @@ export class MiniTree {
       ),
     );
     this.mergedBytes += made.reduce((sum, { size }) => sum + size, 0);
-    this.versions.commit({
-      removeTables: inside.map(({ meta }) => meta.number),
-      addTables: made.map((table) => ({ level: pick.level, table })),
-    });
+    return () =>
+      this.versions.commit({
+        removeTables: inside.map(({ meta }) => meta.number),
+        addTables: made.map((table) => ({ level: pick.level, table })),
+      });
   }
 
   /** Merges until nothing is due; returns how often. */
