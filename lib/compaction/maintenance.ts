@@ -450,17 +450,21 @@ export class Maintenance {
   private scheduleBeside(): void {
     const { background } = this.tree.options.compaction;
     if (background === "off" || this.isBeside) return;
-    this.isBeside = true;
-    this.besideEnd = this.mergeBeside()
-      .catch((error) => this.compactionFailed(error))
-      .finally(() => this.isBeside = false);
+    this.besideEnd = this.mergeBeside();
   }
 
   private async mergeBeside(): Promise<void> {
-    for (;;) {
-      const pick = this.pickBeside();
-      if (pick === undefined) return;
-      await this.perform(pick, BY_RANGE, this.beside);
+    this.isBeside = true;
+    try {
+      let pick = this.pickBeside();
+      while (pick !== undefined) {
+        await this.perform(pick, BY_RANGE, this.beside);
+        pick = this.pickBeside();
+      }
+    } catch (error) {
+      this.compactionFailed(error);
+    } finally {
+      this.isBeside = false;
     }
   }
 
@@ -763,12 +767,16 @@ export class Maintenance {
 
   /** Runs `use` behind whatever the compaction lane has to do, and what is done beside it. */
   private inTurn<T>(use: () => Promise<T>): Promise<T> {
-    const turn = this.compactingEnd
-      // mutant lane-waits-for-beside: otherwise a table is picked that is being merged
-      .then(() => this.besideEnd)
-      .then(use);
+    const turn = this.lanesEnd().then(use);
     this.compactingEnd = turn.catch(() => {});
     return turn;
+  }
+
+  /** By `await`: a promise that `then` is given takes more turns on one engine than on the other, and simulations must be the same on each. */
+  private async lanesEnd(): Promise<void> {
+    await this.compactingEnd;
+    // mutant lane-waits-for-beside: otherwise a table is picked that is being merged
+    await this.besideEnd;
   }
 
   /** The same, unless the end comes first: `ABORTED` then. */
