@@ -174,7 +174,7 @@ export class Maintenance {
   private compactingEnd: Promise<unknown> = Promise.resolve();
   private readonly beside: MergeLane = newLane();
   private besideEnd: Promise<unknown> = Promise.resolve();
-  private isBeside = false;
+  private isMergingBeside = false;
   private inBackground = false;
   private cancelRest: (() => void) | undefined;
   private isClosing = false;
@@ -449,12 +449,12 @@ export class Maintenance {
   /** Merges what is small and due, if the lane is at a merge that takes long. */
   private scheduleBeside(): void {
     const { background } = this.tree.options.compaction;
-    if (background === "off" || this.isBeside) return;
+    if (background === "off" || this.isMergingBeside) return;
     this.besideEnd = this.mergeBeside();
   }
 
   private async mergeBeside(): Promise<void> {
-    this.isBeside = true;
+    this.isMergingBeside = true;
     try {
       let pick = this.pickBeside();
       while (pick !== undefined) {
@@ -464,7 +464,7 @@ export class Maintenance {
     } catch (error) {
       this.compactionFailed(error);
     } finally {
-      this.isBeside = false;
+      this.isMergingBeside = false;
     }
   }
 

@@ -49,7 +49,7 @@ const RUNS_LET_BE = 3;
 const MORE_RUNS_BYTES = 2 * 1024 * 1024 * 1024;
 const MORE_RUNS_GROWTH = 4;
 
-/** Beside a merge another one is begun that reads this part of its bytes at most. What is read while it lasts is more than such a merge: it would wait for long, and grow. */
+/** A merge beside another one reads at most this part of its bytes: one that takes nearly as long had better wait, and take more along. */
 const BESIDE_SHARE = 1 / 4;
 
 /** Tables of fewer bytes are merged even if they do not overlap: each is a file to keep open, with an index and a filter. */

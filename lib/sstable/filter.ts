@@ -63,6 +63,31 @@ function addTo(
   }
 }
 
+/** Both lanes of hashes. */
+interface Hashes {
+  readonly lines: Uint32Array;
+  readonly bits: Int32Array;
+}
+
+function newHashes(room: number): Hashes {
+  return { lines: new Uint32Array(room), bits: new Int32Array(room) };
+}
+
+/**
+ * What a builder has used, for the next one of this thread. A merge that wrote
+ * many tables left 16 MiB for each to JSC's collector, which did not come for a
+ * quarter of a GiB.
+ */
+let spareHashes: Hashes | undefined;
+
+function takeHashes(): Hashes {
+  const hashes = spareHashes ?? newHashes(1024);
+  spareHashes = undefined;
+  return hashes;
+}
+
+const NO_HASHES = newHashes(0);
+
 /** Collects hashes and then builds a filter of just the right size. */
 class ExactFilterBuilder implements FilterBuilder {
   private readonly bitsPerKey: number;
@@ -72,9 +97,9 @@ class ExactFilterBuilder implements FilterBuilder {
 
   constructor(bitsPerKey: number) {
     this.bitsPerKey = bitsPerKey;
-    const room = bitsPerKey === 0 ? 0 : 1024;
-    this.lines = new Uint32Array(room);
-    this.bits = new Int32Array(room);
+    const { lines, bits } = bitsPerKey === 0 ? NO_HASHES : takeHashes();
+    this.lines = lines;
+    this.bits = bits;
   }
 
   add(line: number, bits: number): void {
@@ -85,8 +110,7 @@ class ExactFilterBuilder implements FilterBuilder {
   }
 
   private grow(): void {
-    const lines = new Uint32Array(this.count * 2);
-    const bits = new Int32Array(this.count * 2);
+    const { lines, bits } = newHashes(this.count * 2);
     lines.set(this.lines);
     bits.set(this.bits);
     this.lines = lines;
@@ -100,7 +124,15 @@ class ExactFilterBuilder implements FilterBuilder {
     for (let i = 0; i < this.count; i++) {
       addTo(filter, lines, this.lines[i], this.bits[i]);
     }
+    this.leaveHashes();
     return filter;
+  }
+
+  private leaveHashes(): void {
+    const { lines, bits } = this;
+    if (lines.length <= COUNTED_KEYS_MAX) spareHashes = { lines, bits };
+    this.lines = NO_HASHES.lines;
+    this.bits = NO_HASHES.bits;
   }
 }
 

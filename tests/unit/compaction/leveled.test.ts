@@ -369,6 +369,21 @@ test("levels above the base level are emptied straight into it", () => {
   assertEquals([pick.tables, pick.level], [[three[0]], 6]);
 });
 
+test("pickBeside(): nothing, whatever is due: the next merge may need the same tables", () => {
+  const young = Array.from({ length: 12 }, () => table("a", "z"));
+  const busy = run(40);
+  const levels = levelsOf({ 0: young, 6: busy });
+  assert(leveled.pickMinor(levels, options()) !== undefined);
+  const underWay: MergePick = {
+    type: "merge",
+    runs: [busy],
+    level: 6,
+    outputSize: TABLE,
+    grandparents: [],
+  };
+  assertEquals(leveled.pickBeside(levels, underWay, options()), undefined);
+});
+
 test("pickMajor(): all runs into the last level, unless there is one and it is clean", () => {
   const set = options();
   const clean = run(3);

@@ -990,7 +990,7 @@ class Beside {
   }
 }
 
-test("tables that are flushed during a large merge are merged beside it", async () => {
+test("what was flushed during a large merge piled up, until writers had to stop: it is merged beside that", async () => {
   const all = new Beside();
   await all.begin();
   await all.flush(1, "x");
@@ -1037,18 +1037,26 @@ test("nothing is picked while a merge beside another goes on behind its end", as
   await all.tree.maintenance.close(false);
 });
 
-test("with compaction off, or by the leveled strategy, nothing is merged beside", async () => {
-  for (
-    const more of [{ background: "off" }, { strategy: "leveled" }] as const
-  ) {
-    const all = new Beside();
-    await all.begin();
-    Object.assign(all.tree.options.compaction, more);
-    const { maintenance } = new FakeTree({ ...WORKER, ...more });
-    const { strategy } = maintenance as unknown as { strategy: unknown };
-    Object.assign(all.tree.maintenance, { strategy });
-    for (let i = 1; i <= 8; i++) await all.flush(i, `x${i}`);
-    assertEquals(all.begun.filter((task) => task !== "flush"), ["merge 2"]);
+test("inline, too, small tables are merged beside large ones; with compaction off they are not", async () => {
+  for (const background of ["inline", "off"] as const) {
+    const tree = new FakeTree({ background, minThreshold: 2 });
+    tree.tick = 0.5; // A slice has a few steps only.
+    tree.addTable(entries(30_000));
+    tree.addTable(entries(30_000, 50_000));
+    let isDone = false;
+    const merged = tree.maintenance.minorCompact().then(() => isDone = true);
+    await Promise.resolve();
+    for (const key of ["x", "y"]) {
+      tree.freeze(key);
+      await tree.maintenance.frozenAtMost(0);
+    }
+    await turns(tree, 20);
+    assertEquals(isDone, false);
+    const small = tree.tables.filter((keys) => keys.length < 30_000);
+    const expected = background === "off" ? [["y"], ["x"]] : [["x", "y"]];
+    assertEquals(small, expected, background);
+    await merged;
+    await tree.maintenance.close(false);
   }
 });
 

@@ -109,6 +109,28 @@ test("no bits, or no keys: no filter", () => {
   assertEquals(none.finish(), undefined);
 });
 
+test("a builder that uses what another has left builds the same, also while others are at work", () => {
+  const some = (count: number, name: string) =>
+    Array.from({ length: count }, (_, i) => `${name}${i}`);
+  const alone = [some(5000, "a"), some(10, "b"), some(3000, "c")]
+    .map((keys) => build(10, keys));
+  const builders = [1, 2, 3].map(() => filterBuilder(10, Infinity));
+  const fill = (at: number, keys: string[]) => {
+    for (const key of keys) {
+      const { line, bits } = hash(key);
+      builders[at].add(line, bits);
+    }
+  };
+  fill(0, some(5000, "a"));
+  fill(1, some(10, "b"));
+  assertEquals(builders[0].finish(), alone[0]);
+  const next = filterBuilder(10, Infinity);
+  fill(2, some(3000, "c"));
+  assertEquals(builders[1].finish(), alone[1]);
+  assertEquals(next.finish(), undefined);
+  assertEquals(builders[2].finish(), alone[2]);
+});
+
 test("isFilter() refuses what cannot be one", () => {
   const filter = build(10, ["a"]);
   assert(isFilter(filter));
