@@ -2,6 +2,7 @@
 import { test } from "node:test";
 import { hashKey, keyHash } from "../../../lib/encoding/hash.ts";
 import {
+  type FilterBuilder,
   filterBuilder,
   isFilter,
   mayContain,
@@ -114,21 +115,22 @@ test("a builder that uses what another has left builds the same, also while othe
     Array.from({ length: count }, (_, i) => `${name}${i}`);
   const alone = [some(5000, "a"), some(10, "b"), some(3000, "c")]
     .map((keys) => build(10, keys));
-  const builders = [1, 2, 3].map(() => filterBuilder(10, Infinity));
-  const fill = (at: number, keys: string[]) => {
+  const fill = (builder: FilterBuilder, keys: string[]) => {
     for (const key of keys) {
       const { line, bits } = hash(key);
-      builders[at].add(line, bits);
+      builder.add(line, bits);
     }
   };
-  fill(0, some(5000, "a"));
-  fill(1, some(10, "b"));
-  assertEquals(builders[0].finish(), alone[0]);
-  const next = filterBuilder(10, Infinity);
-  fill(2, some(3000, "c"));
-  assertEquals(builders[1].finish(), alone[1]);
-  assertEquals(next.finish(), undefined);
-  assertEquals(builders[2].finish(), alone[2]);
+  const first = filterBuilder(10, Infinity);
+  fill(first, some(5000, "a"));
+  assertEquals(first.finish(), alone[0]);
+  const second = filterBuilder(10, Infinity);
+  const third = filterBuilder(10, Infinity);
+  fill(second, some(10, "b"));
+  fill(third, some(3000, "c"));
+  assertEquals(second.finish(), alone[1]);
+  assertEquals(filterBuilder(10, Infinity).finish(), undefined);
+  assertEquals(third.finish(), alone[2]);
 });
 
 test("isFilter() refuses what cannot be one", () => {
