@@ -151,15 +151,19 @@ export class ShardWriter {
     if (before === this.holder) {
       // An insert of this thread ended in an exception.
       this.invalidate(true);
-    } else if (before !== 0) {
+      return true;
+    }
+    if (before !== 0) {
       // It may have gone on for a while after it was given up.
       if (this.dead.has(before)) this.giveUp(shard, before);
       return false;
-    } else if (Atomics.load(words, this.base + INCARNATION) !== incarnation) {
+    }
+    if (Atomics.load(words, this.base + INCARNATION) !== incarnation) {
       this.unlock();
       return false;
     }
-    this.incarnation = Atomics.load(words, this.base + INCARNATION) & 255;
+    // mutant incarnation-of-the-lock: read again, it may be that of the next one, to whom the lock was given meanwhile
+    this.incarnation = incarnation & 255;
     return true;
   }
 
@@ -211,8 +215,8 @@ export class ShardWriter {
   private invalidate(hasEnded: boolean): void {
     const words = this.words;
     const { segments, bucketBits } = this.shape;
-    Atomics.add(words, this.base + INCARNATION, 1);
-    this.incarnation = words[this.base + INCARNATION] & 255;
+    const last = Atomics.add(words, this.base + INCARNATION, 1);
+    this.incarnation = (last + 1) & 255;
     for (let segment = 0; segment < segments; segment++) {
       for (;;) {
         const before = this.generation(segment);

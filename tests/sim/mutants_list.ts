@@ -222,6 +222,10 @@ const ORDERS: Record<string, Change> = {
   "block-is-still-there": ["cache.isStill(segment, generation)", "true"],
   "copy-is-whole": "remove",
   "value-is-whole": ["found.holds()", "true"],
+  "incarnation-of-the-lock": [
+    "incarnation & 255",
+    "Atomics.load(words, this.base + INCARNATION) & 255",
+  ],
   "generation-of-seen-blocks": "remove",
   "record-of-block": ["!isRecordOf(records, record, table, ordinal)", "false"],
   "files-of-a-dead-worker-go": "remove",
@@ -239,6 +243,7 @@ const TESTS: Record<string, string> = {
   "block-is-still-there": OVERWRITTEN,
   "copy-is-whole": OVERWRITTEN,
   "value-is-whole": OVERWRITTEN,
+  "incarnation-of-the-lock": "tests/unit/cache/given_up.test.ts",
   "record-of-block": "tests/unit/cache/block_cache.test.ts",
 };
 
