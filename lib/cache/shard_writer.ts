@@ -149,9 +149,8 @@ export class ShardWriter {
     const lock = this.base + LOCK;
     const before = Atomics.compareExchange(words, lock, 0, this.holder);
     if (before === this.holder) {
-      // An insert of this thread ended in an exception.
-      this.invalidate(true);
-      return true;
+      this.recover();
+      return false;
     }
     if (before !== 0) {
       // It may have gone on for a while after it was given up.
@@ -171,6 +170,25 @@ export class ShardWriter {
     const lock = this.base + LOCK;
     const before = Atomics.compareExchange(this.words, lock, this.holder, 0);
     if (before !== this.holder) this.isGivenUp = true;
+  }
+
+  /**
+   * Cleans up after an insert of this thread that ended in an exception. It
+   * may be given up at any moment: so it takes the lock over from itself, by a
+   * number that nobody gives up, or is given up before it begins. Should it die
+   * now, the shard takes no more blocks.
+   */
+  private recover(): void {
+    const { words, holder } = this;
+    const lock = this.base + LOCK;
+    // mutant lock-from-itself: a thread that is given up meanwhile frees what the next one writes to
+    const before = Atomics.compareExchange(words, lock, holder, -holder);
+    if (before !== holder) {
+      this.isGivenUp = true;
+      return;
+    }
+    this.invalidate(true);
+    Atomics.store(words, lock, 0);
   }
 
   private select(shard: number): void {

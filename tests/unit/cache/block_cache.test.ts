@@ -22,7 +22,12 @@ import {
 } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { Random } from "../../engine/support/random.ts";
-import { CacheUser, contentOf, LENGTH_MAX } from "../support/cached_blocks.ts";
+import {
+  CacheUser,
+  contentOf,
+  LENGTH_MAX,
+  trap,
+} from "../support/cached_blocks.ts";
 
 const BLOCK_BYTES = 4096;
 const MIB = 1024 * 1024;
@@ -315,16 +320,6 @@ test("the memory of a cache that has ended is the next one's of that shape, empt
 test("memory that is no cache is refused", () => {
   assertThrows(() => BlockCache.attach(new SharedArrayBuffer(4096)), TypeError);
 });
-
-/** A source of bytes that calls back in the middle of an insert, when the lock is held and the record is begun. */
-function trap(bytes: Uint8Array, during: () => void): Uint8Array {
-  return Object.assign(Object.create(Uint8Array.prototype), {
-    subarray(): Uint8Array {
-      during();
-      return bytes;
-    },
-  });
-}
 
 /** Fills a cache of one shard with blocks and uses some of them. */
 function warmUp(user: CacheUser): void {

@@ -47,6 +47,16 @@ export function isContent(
   return true;
 }
 
+/** A source of bytes that calls back in the middle of an insert, when the lock is held and the record is begun. */
+export function trap(bytes: Uint8Array, during: () => void): Uint8Array {
+  return Object.assign(Object.create(Uint8Array.prototype), {
+    subarray(): Uint8Array {
+      during();
+      return bytes;
+    },
+  });
+}
+
 /** What a lookup of a block came to. */
 export type Answer = "absent" | "whole" | "lost" | "torn";
 
