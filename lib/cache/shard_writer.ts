@@ -149,7 +149,8 @@ export class ShardWriter {
     const lock = this.base + LOCK;
     const before = Atomics.compareExchange(words, lock, 0, this.holder);
     if (before === this.holder) {
-      this.recover();
+      // An insert of this thread ended in an exception.
+      if (!this.cleanUp(before)) this.isGivenUp = true;
       return false;
     }
     if (before !== 0) {
@@ -172,25 +173,6 @@ export class ShardWriter {
     if (before !== this.holder) this.isGivenUp = true;
   }
 
-  /**
-   * Cleans up after an insert of this thread that ended in an exception. It
-   * may be given up at any moment: so it takes the lock over from itself, by a
-   * number that nobody gives up, or is given up before it begins. Should it die
-   * now, the shard takes no more blocks.
-   */
-  private recover(): void {
-    const { words, holder } = this;
-    const lock = this.base + LOCK;
-    // mutant lock-from-itself: a thread that is given up meanwhile frees what the next one writes to
-    const before = Atomics.compareExchange(words, lock, holder, -holder);
-    if (before !== holder) {
-      this.isGivenUp = true;
-      return;
-    }
-    this.invalidate(true);
-    Atomics.store(words, lock, 0);
-  }
-
   private select(shard: number): void {
     this.shard = shard;
     this.base = LINE_WORDS * (1 + shard);
@@ -210,19 +192,28 @@ export class ShardWriter {
     }
   }
 
-  /** Takes the lock over from a holder that has it, so that no third one has a part in this. */
+  /** Gives a holder up, if it has this shard's lock. */
   private giveUp(shard: number, holder: number): void {
     this.select(shard);
+    this.cleanUp(holder);
+  }
+
+  /**
+   * Takes the lock over from a holder that has it, which may be this thread,
+   * after an insert that ended in an exception; then empties the shard.
+   * Meanwhile the lock has a number that nobody gives up, so that no other
+   * thread has a part in this; should this one end here, the shard takes no
+   * more blocks. Returns whether the holder had the lock.
+   */
+  private cleanUp(holder: number): boolean {
+    const { words, holder: own } = this;
     const lock = this.base + LOCK;
-    const before = Atomics.compareExchange(
-      this.words,
-      lock,
-      holder,
-      this.holder,
-    );
-    if (before !== holder) return;
-    this.invalidate(false);
-    this.unlock();
+    // mutant lock-that-cleans-up: a thread that is given up meanwhile frees what the next one writes to
+    const before = Atomics.compareExchange(words, lock, holder, -own);
+    if (before !== holder) return false;
+    this.invalidate(holder === own);
+    Atomics.store(words, lock, 0);
+    return true;
   }
 
   /**
@@ -505,9 +496,14 @@ export class ShardWriter {
     return (segment * this.shape.segmentBytes + at) >>> 2;
   }
 
+  /**
+   * Bytes of a record. A thread that was given up may find anything there,
+   * written by others meanwhile: then its walk ends.
+   */
   private sizeAt(segment: number, at: number): number {
     const records = this.memory.records[this.shard];
-    return recordBytes(records[this.recordAt(segment, at) + 3]);
+    const length = records[this.recordAt(segment, at) + 3];
+    return length > 0 ? recordBytes(length) : this.shape.segmentBytes;
   }
 
   private hashAt(segment: number, at: number): number {

@@ -88,27 +88,35 @@ export class ArenaPool {
   }
 
   /**
-   * Makes the set of arenas that other threads are given: those of
-   * `memtables`, the spare ones, and `fresh` new ones.
+   * The set of arenas that other threads are to be given: those of
+   * `memtables`, `fresh` new ones, and the spare ones. Nothing changes before
+   * {@linkcode ArenaPool.share}.
    */
-  makeShared(
+  makeArenas(
     memtables: readonly Memtable[],
     fresh: number,
   ): SharedArrayBuffer[] {
     const arenas = memtables.map((memtable) => memtable.arena);
-    for (let i = 0; i < fresh; i++) {
-      this.spare.unshift(newArena(this.size));
-    }
+    for (let i = 0; i < fresh; i++) arenas.push(newArena(this.size));
     arenas.push(...this.spare);
-    arenas.forEach((arena, place) => this.shared.set(arena, place));
     return arenas;
   }
 
-  /** Says in `uses`, from `firstUse` on, which memtable each shared arena holds. */
-  tellUses(uses: Int32Array, firstUse: number): void {
+  /**
+   * Shares a set of arenas, of which the first `taken` hold memtables. Which
+   * one each of them holds is told in `uses`, from `firstUse` on.
+   */
+  share(
+    arenas: readonly SharedArrayBuffer[],
+    taken: number,
+    uses: Int32Array,
+    firstUse: number,
+  ): void {
+    this.spare.splice(0, this.spare.length, ...arenas.slice(taken));
     this.uses = uses;
     this.firstUse = firstUse;
-    for (const arena of this.shared.keys()) this.use(arena);
+    arenas.forEach((arena, place) => this.shared.set(arena, place));
+    for (const arena of arenas) this.use(arena);
   }
 
   /** Where other threads find the arena; `undefined` if they cannot. */

@@ -9,16 +9,16 @@
  *      2        published sequence, low word
  *      3        horizon: raised before the owner reads the cells
  *      32       the last token given to a lease
- *      33       cells that may be in use
+ *      33       no less than the cells in use
  *      64...    the state, as doubles: sequence base (what the low word is
  *               added to), manifest number, manifest length, number of
  *               memtables, then for each, newest first: its arena, the
  *               arena's use, lowest and highest sequence (0: still filled)
  *      ...      uses: which memtable each arena holds
- *      ...      leases, 128 bytes each: token (0: free), counter, what the
- *               reader is called in the block cache
- *      ...      cells: token of the lease (0: free), sequence low and high,
- *               unused
+ *      ...      leases, 128 bytes each: token (0: free) and, in one with it,
+ *               what the reader is called in the block cache; counter
+ *      ...      cells: token of the lease (0: free, -1: lost), sequence low
+ *               and high, the token again once the sequence is there to stay
  * ```
  *
  * What different threads write often lies 128 bytes apart: processors fetch
@@ -36,7 +36,12 @@
  * - The use of an arena changes before its content does.
  * - A cell is stored before the horizon is seen unchanged since before its
  *   sequence was read. So either the owner sees the cell, or the reader's
- *   sequence is no older than all that the owner's job has merged.
+ *   sequence is no older than all that the owner's job has merged. That holds
+ *   for the sequence published last and for no older one: a moment stays in
+ *   its cell until nobody needs it.
+ * - A thread may stand still between any two steps, and go on when its lease
+ *   is another's. A cell that is taken back before its sequence is there to
+ *   stay is lost: it may yet be written to.
  *
  * Ordinary stores may be seen before an earlier atomic store, and an atomic
  * load before an earlier ordinary one is done (on ARM; x86 keeps both in
@@ -62,8 +67,14 @@ const STATE_HEADER = 4;
 const MEMTABLE_FIELDS = 4;
 const LEASE_WORDS = 32;
 const LEASES = 256;
+/** Of a lease: where its counter is. */
+const SIGN = 2;
 const CELL_WORDS = 4;
+/** Of a cell: where the token is once more when the sequence is there to stay. */
+const FILLED = 3;
 const CELLS = 4096;
+/** The token of a cell that is never used again. */
+const LOST = -1;
 /** The version of a closed database. */
 export const CLOSED_VERSION = -1;
 /** How long a reader waits for the owner to finish writing the state. The owner takes microseconds, if it runs. */
@@ -108,6 +119,8 @@ export class ControlBlock {
   /** The first word of the uses of arenas. */
   readonly uses: number;
   private readonly state: Float64Array;
+  /** The memory in pairs of words. */
+  private readonly pairs: BigInt64Array;
   private readonly leases: number;
   private readonly cells: number;
 
@@ -116,6 +129,7 @@ export class ControlBlock {
     this.memory = memory;
     this.words = new Int32Array(memory);
     this.state = new Float64Array(memory);
+    this.pairs = new BigInt64Array(memory);
     this.memtablesMax = memtablesMax;
     this.uses = usesWord(memtablesMax);
     this.leases = leasesWord(memtablesMax, arenas);
@@ -212,13 +226,12 @@ export class ControlBlock {
 
   /** Claims a lease for a reader that the block cache calls `holder`; throws `BUSY` if none is free. */
   claimLease(holder: number): Lease {
-    const { words } = this;
-    const token = (Atomics.add(words, LAST_TOKEN, 1) + 1) | 0;
-    for (let i = 0; i < LEASES && token !== 0; i++) {
-      const word = this.leases + i * LEASE_WORDS;
-      if (Atomics.compareExchange(words, word, 0, token) === 0) {
-        Atomics.store(words, word + 2, holder);
-        return { word, token };
+    const token = this.newToken();
+    const claim = pairOf(token, holder);
+    for (let i = 0; i < LEASES; i++) {
+      const word = this.leaseWord(i);
+      if (Atomics.compareExchange(this.pairs, word / 2, 0n, claim) === 0n) {
+        return { word, token, sign: word + SIGN };
       }
     }
     throw new VarveError(
@@ -227,28 +240,46 @@ export class ControlBlock {
     );
   }
 
+  private newToken(): number {
+    for (;;) {
+      const token = (Atomics.add(this.words, LAST_TOKEN, 1) + 1) | 0;
+      if (token !== 0 && token !== LOST) return token;
+    }
+  }
+
+  private leaseWord(i: number): number {
+    return this.leases + i * LEASE_WORDS;
+  }
+
   /** Whether a lease has not expired. */
   isLeased({ word, token }: Lease): boolean {
     return Atomics.load(this.words, word) === token;
   }
 
-  /** Lets go of a lease and of every cell that was claimed with it. */
-  endLease({ word, token }: Lease): void {
-    const { words } = this;
-    if (Atomics.compareExchange(words, word, token, 0) !== token) return;
-    for (let i = 0; i < CELLS; i++) this.freeCell(this.cellWord(i), token);
+  /** Ends a lease and takes back every cell that was claimed with it; returns whether it had not ended before. */
+  endLease({ word, token }: Lease): boolean {
+    const { pairs } = this;
+    const claim = Atomics.load(pairs, word / 2);
+    if (tokenOf(claim) !== token) return false;
+    if (Atomics.compareExchange(pairs, word / 2, claim, 0n) !== claim) {
+      return false;
+    }
+    for (let i = 0; i < CELLS; i++) this.takeBack(this.cellWord(i), token);
+    return true;
   }
 
   /** The leases that are claimed, with their counters. */
   listLeases(): ListedLease[] {
     const list: ListedLease[] = [];
     for (let i = 0; i < LEASES; i++) {
-      const word = this.leases + i * LEASE_WORDS;
-      const token = Atomics.load(this.words, word);
+      const word = this.leaseWord(i);
+      const claim = Atomics.load(this.pairs, word / 2);
+      const token = tokenOf(claim);
       if (token === 0) continue;
-      const counter = Atomics.load(this.words, word + 1);
-      const holder = Atomics.load(this.words, word + 2);
-      list.push({ lease: { word, token }, counter, holder });
+      const sign = word + SIGN;
+      const counter = Atomics.load(this.words, sign);
+      const lease = { word, token, sign };
+      list.push({ lease, counter, holder: holderOf(claim) });
     }
     return list;
   }
@@ -259,19 +290,22 @@ export class ControlBlock {
     return this.cells + i * CELL_WORDS;
   }
 
-  /** Claims a cell for a lease and stores in it the sequence that `read` gives; throws `BUSY` if none is free. */
+  /**
+   * Claims a cell for a lease and stores in it the sequence that `read` gives,
+   * which must be the one published last; throws `BUSY` if none is free.
+   */
   claimCell(
     token: number,
     read: () => number,
   ): { readonly word: number; readonly sequence: number } {
     const { words } = this;
-    // Counted first: one that dies here leaves the count too high, which does no harm.
+    // Counted first: one that dies here leaves the count too high, which only costs looking at the cells.
     Atomics.add(words, CELLS_IN_USE, 1);
     for (let i = 0; i < CELLS; i++) {
       const word = this.cellWord(i);
       if (Atomics.compareExchange(words, word, 0, token) !== 0) continue;
       try {
-        return { word, sequence: this.fillCell(word, read) };
+        return { word, sequence: this.fillCell(word, token, read) };
       } catch (error) {
         this.freeCell(word, token);
         throw error;
@@ -284,22 +318,55 @@ export class ControlBlock {
     );
   }
 
-  private fillCell(word: number, read: () => number): number {
+  private fillCell(word: number, token: number, read: () => number): number {
     const { words } = this;
     for (;;) {
       const horizon = Atomics.load(words, HORIZON);
       const sequence = read();
       Atomics.store(words, word + 1, sequence | 0);
       Atomics.store(words, word + 2, Math.floor(sequence / HIGH_UNIT));
-      if (Atomics.load(words, HORIZON) === horizon) return sequence;
+      if (Atomics.load(words, HORIZON) !== horizon) continue;
+      Atomics.store(words, word + FILLED, token);
+      return sequence;
     }
   }
 
-  /** Gives a cell back, if the lease still has it. */
+  /** Gives a cell back, if the lease still has it. For the thread that claimed it. */
   freeCell(word: number, token: number): void {
+    this.leaveCell(word, token, 0);
+  }
+
+  /** Takes a cell back, if the lease still has it, from a thread that may be about to store its sequence. */
+  private takeBack(word: number, token: number): void {
+    const isFilled = Atomics.load(this.words, word + FILLED) === token;
+    // mutant cell-being-filled: it may be another's when the sequence is stored
+    this.leaveCell(word, token, isFilled ? 0 : LOST);
+  }
+
+  private leaveCell(word: number, token: number, next: number): void {
     const { words } = this;
-    if (Atomics.compareExchange(words, word, token, 0) !== token) return;
+    if (Atomics.compareExchange(words, word, token, next) !== token) return;
     Atomics.sub(words, CELLS_IN_USE, 1);
+  }
+
+  /**
+   * Takes back the cells of leases that have ended: of threads that claimed
+   * one although their lease had expired, or died while they freed theirs.
+   */
+  takeBackStrays(): void {
+    const { words } = this;
+    if (Atomics.load(words, CELLS_IN_USE) === 0) return;
+    const tokens = new Map<number, number>();
+    for (let i = 0; i < CELLS; i++) {
+      const word = this.cellWord(i);
+      const token = Atomics.load(words, word);
+      if (token !== 0 && token !== LOST) tokens.set(word, token);
+    }
+    // Read behind the cells: whoever had one then and is alive is listed.
+    const leases = new Set(this.listLeases().map(({ lease }) => lease.token));
+    for (const [word, token] of tokens) {
+      if (!leases.has(token)) this.takeBack(word, token);
+    }
   }
 
   /** The sequences in cells: what is stored in one from now on is no older than what was published when this was called. */
@@ -310,23 +377,32 @@ export class ControlBlock {
     if (Atomics.load(words, CELLS_IN_USE) === 0) return sequences;
     for (let i = 0; i < CELLS; i++) {
       const word = this.cellWord(i);
-      if (Atomics.load(words, word) === 0) continue;
+      const token = Atomics.load(words, word);
+      if (token === 0 || token === LOST) continue;
       const low = Atomics.load(words, word + 1) >>> 0;
       sequences.push(Atomics.load(words, word + 2) * HIGH_UNIT + low);
     }
     return sequences;
   }
 
-  /** How many cells may be in use. */
+  /** How many cells are in use. */
   get cellCount(): number {
-    return Atomics.load(this.words, CELLS_IN_USE);
+    let count = 0;
+    if (Atomics.load(this.words, CELLS_IN_USE) === 0) return count;
+    for (let i = 0; i < CELLS; i++) {
+      const token = Atomics.load(this.words, this.cellWord(i));
+      if (token !== 0 && token !== LOST) count++;
+    }
+    return count;
   }
 }
 
 /** A reader's sign of life. */
 export interface Lease {
-  /** Its word in the control block; the counter is the next one. */
+  /** Its word in the control block. */
   readonly word: number;
+  /** The word of its counter. */
+  readonly sign: number;
   /** What tells it from earlier leases of the same word. */
   readonly token: number;
 }
@@ -339,6 +415,27 @@ export interface ListedLease {
   readonly counter: number;
   /** What the reader is called in the block cache. */
   readonly holder: number;
+}
+
+/** Two words, to make one of them. */
+const pairWords = new Int32Array(2);
+const pair = new BigInt64Array(pairWords.buffer);
+
+/** What a claimed lease begins with. */
+function pairOf(token: number, holder: number): bigint {
+  pairWords[0] = token;
+  pairWords[1] = holder;
+  return pair[0];
+}
+
+function tokenOf(claim: bigint): number {
+  pair[0] = claim;
+  return pairWords[0];
+}
+
+function holderOf(claim: bigint): number {
+  pair[0] = claim;
+  return pairWords[1];
 }
 
 function usesWord(memtablesMax: number): number {

@@ -81,13 +81,14 @@ export class Publisher {
   constructor(setup: PublisherSetup) {
     const { directory, pool, memtables, leaseSeconds } = setup;
     const fresh = setup.maxFrozenMemtables + 1 + SPARE_ARENAS;
-    const arenas = pool.makeShared(memtables, fresh);
+    const arenas = pool.makeArenas(memtables, fresh);
     const memtablesMax = arenas.length;
     const memory = makeControlMemory(memtablesMax, arenas.length);
     this.control = new ControlBlock(memory, memtablesMax, arenas.length);
     this.pool = pool;
     this.cache = setup.cache;
-    pool.tellUses(this.control.words, this.control.uses);
+    const { words, uses } = this.control;
+    pool.share(arenas, memtables.length, words, uses);
     this.handle = {
       format: 1,
       directory,
@@ -148,7 +149,7 @@ export class Publisher {
     return this.control.readCells();
   }
 
-  /** Snapshots and scans that readers have open. */
+  /** Moments that readers keep: of snapshots, and of scans that are not of a snapshot. */
   get snapshotCount(): number {
     return this.control.cellCount;
   }
@@ -169,11 +170,12 @@ export class Publisher {
       if (last === undefined || last.counter !== counter) {
         seen.set(lease.token, { counter, checks: 0 });
       } else if (++last.checks >= CHECKS) {
-        control.endLease(lease);
+        if (!control.endLease(lease)) continue; // It closed itself meanwhile.
         this.cache.abandon(holder);
         this.hasStray = true;
       }
     }
+    control.takeBackStrays();
     const { cellCount } = this;
     this.cellCount = control.cellCount;
     return this.cellCount < cellCount;

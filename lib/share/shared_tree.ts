@@ -46,12 +46,20 @@ const NO_VERSION = -2;
 /** A reader gives signs of life this often in the time that it may be silent, and once a second at least. */
 const SIGNS_PER_LEASE = 10;
 
-/** A moment that a cell of the control block keeps readable. */
-export interface CellPin extends Pin {
-  /** The cell. */
-  readonly cell: number;
+/** A cell of the control block that keeps a moment readable. */
+interface Cell {
+  /** Its word. */
+  readonly word: number;
   /** The lease that it was claimed with. */
   readonly lease: Lease;
+  /** How many pins need it. */
+  pins: number;
+}
+
+/** A moment that is kept readable. */
+export interface CellPin extends Pin {
+  /** What keeps it so; scans of a snapshot share that of the snapshot. */
+  readonly cell: Cell;
 }
 
 /** What another thread's database looks like from here. */
@@ -129,7 +137,7 @@ export class SharedTree implements ReadSource {
   /** Whether nothing that was read since {@linkcode enter} returned `version` can be wrong. Also a sign of life. */
   isCurrent(version: number): boolean {
     this.counter = (this.counter + 1) | 0;
-    const sign = this.lease.word + 1;
+    const { sign } = this.lease;
     if (READS_MAY_BE_LATE) fence(this.words, sign, this.counter);
     else this.words[sign] = this.counter;
     return Atomics.load(this.words, VERSION) === version;
@@ -139,6 +147,7 @@ export class SharedTree implements ReadSource {
     for (;;) {
       this.checkOpen(); // A codec may have closed the reader in the middle.
       const version = this.settledVersion();
+      this.keepLease();
       const state = this.control.readState();
       const published = state.sequenceBase + this.control.sequenceLow();
       // Of halves of two states nothing may be made: it would be kept.
@@ -306,7 +315,7 @@ export class SharedTree implements ReadSource {
         lease.token,
         () => this.latest(),
       );
-      const pin = { cell: word, sequence, lease };
+      const pin = { sequence, cell: { word, lease, pins: 1 } };
       this.pins.add(pin);
       try {
         this.followUpTo(sequence);
@@ -344,25 +353,25 @@ export class SharedTree implements ReadSource {
     }
   }
 
-  /** One more pin of the moment of another. */
-  private pinAgain(pin: CellPin): CellPin {
-    this.checkPin(pin);
-    const { sequence, lease } = pin;
-    const { word } = this.control.claimCell(lease.token, () => sequence);
-    const again = { cell: word, sequence, lease };
-    this.pins.add(again);
-    try {
-      this.checkPin(again); // One that expired meanwhile may have left the cell behind.
-    } catch (error) {
-      this.unpin(again);
-      throw error;
+  /**
+   * One more pin of the moment of another, in the same cell: the owner may be
+   * reading the cells, so that it would miss a moment that went from one that
+   * it has not read yet to one that it has.
+   */
+  private pinAgain({ sequence, cell }: CellPin): CellPin {
+    if (cell.pins === 0) {
+      throw new VarveError("CLOSED", "the snapshot is closed");
     }
+    const again = { sequence, cell };
+    this.checkPin(again);
+    cell.pins++;
+    this.pins.add(again);
     return again;
   }
 
   /** Throws `CLOSED` if a moment is no longer kept. */
-  checkPin(pin: CellPin): void {
-    if (this.control.isLeased(pin.lease)) return;
+  checkPin({ cell }: CellPin): void {
+    if (this.control.isLeased(cell.lease)) return;
     throw new VarveError(
       "CLOSED",
       `the snapshot or scan has expired: its thread gave no sign of life for ${this.handle.leaseSeconds} seconds`,
@@ -371,7 +380,8 @@ export class SharedTree implements ReadSource {
 
   unpin(pin: CellPin): void {
     if (!this.pins.delete(pin)) return;
-    this.control.freeCell(pin.cell, pin.lease.token);
+    const { cell } = pin;
+    if (--cell.pins === 0) this.control.freeCell(cell.word, cell.lease.token);
   }
 
   // The lease.
@@ -380,9 +390,22 @@ export class SharedTree implements ReadSource {
     this.lease = this.control.claimLease(this.cacheHolder);
   }
 
+  /**
+   * Takes a new lease if it can, where the last one has expired: its signs of
+   * life would keep the lease of another.
+   */
+  private keepLease(): void {
+    if (this.control.isLeased(this.lease)) return;
+    try {
+      this.renewLease();
+    } catch {
+      // Only snapshots and scans need one; they will tell.
+    }
+  }
+
   private onTimer(): void {
     try {
-      if (!this.control.isLeased(this.lease)) this.renewLease();
+      this.keepLease();
       // Lets go of files that are gone, though nobody may read for long.
       this.isCurrent(this.enter());
     } catch {

@@ -25,6 +25,7 @@ import { withDb } from "./support/database.ts";
 import { rejectsWith, throwsWith } from "./support/errors.ts";
 import { openIn, PATH, withMemoryDb } from "./support/memory.ts";
 import { Random } from "./support/random.ts";
+import { interrupted } from "../unit/support/atomics.ts";
 
 /** A write buffer of 4 KiB; what is flushed is up to the test. */
 const SMALL: Options = { ...DEFAULT_CONFIG, durability: "buffered" };
@@ -462,6 +463,33 @@ test("scans that end, are left or disposed give their moment back", () =>
     assertEquals(db.stats().openSnapshots, 0);
   }));
 
+test("a scan of a snapshot lost its moment where the owner read the cells meanwhile", () =>
+  withMemoryDb(async (db, files) => {
+    const handle = db.share();
+    const { control, memtablesMax, arenas } = handle;
+    const block = new ControlBlock(control, memtablesMax, arenas.length);
+    using reader = attachWith(runtimeOf(files), handle);
+    await db.put("a", "old");
+    for (let nth = 1; nth <= 8; nth++) { // One for each cell, and some before.
+      const closed = [reader.snapshot(), reader.snapshot()];
+      const snapshot = reader.snapshot();
+      for (const other of closed) other.close();
+      let cells: number[] = [];
+      let scan = snapshot.scan();
+      scan.close();
+      const isCut = interrupted(nth, () => {
+        scan = snapshot.scan();
+        snapshot.close();
+      }, () => {
+        cells = block.readCells();
+      });
+      assert(isCut);
+      assertEquals(cells, [1], `operation ${nth}`);
+      assertEquals(rows(scan), [["a", "old"]]);
+      assertEquals(block.readCells(), []);
+    }
+  }, SMALL));
+
 test("a reader that is closed by its own codec opens nothing again", () =>
   withMemoryDb(async (db, files) => {
     await db.put("a", "1");
@@ -607,6 +635,27 @@ test(
       fresh.close();
       kept.close();
       assertEquals(db.stats().openSnapshots, 0);
+    }, SMALL),
+);
+
+test(
+  "a reader whose lease had expired kept that of the next one by reading on",
+  LONG,
+  () =>
+    withMemoryDb(async (db, files) => {
+      const handle = db.share({ leaseSeconds: 0.12 });
+      const { control, memtablesMax, arenas } = handle;
+      const block = new ControlBlock(control, memtablesMax, arenas.length);
+      using stray = attachWith(silent(files), handle);
+      await until(() => block.listLeases().length === 0);
+      const dead = attachWith(silent(files), handle);
+      dead.snapshot();
+      await fill(db, 1);
+      await db.flush();
+      await until(() => {
+        assertEquals(text(stray.get("key_0000")), "value");
+        return db.stats().openSnapshots === 0;
+      });
     }, SMALL),
 );
 

@@ -226,7 +226,8 @@ const ORDERS: Record<string, Change> = {
     "incarnation & 255",
     "Atomics.load(words, this.base + INCARNATION) & 255",
   ],
-  "lock-from-itself": ["holder, -holder", "holder, holder"],
+  "lock-that-cleans-up": ["-own", "own"],
+  "cell-being-filled": ["isFilled ? 0 : LOST", "0"],
   "generation-of-seen-blocks": "remove",
   "record-of-block": ["!isRecordOf(records, record, table, ordinal)", "false"],
   "files-of-a-dead-worker-go": "remove",
@@ -245,7 +246,7 @@ const TESTS: Record<string, string> = {
   "copy-is-whole": OVERWRITTEN,
   "value-is-whole": OVERWRITTEN,
   "incarnation-of-the-lock": "tests/unit/cache/given_up.test.ts",
-  "lock-from-itself": "tests/unit/cache/given_up.test.ts",
+  "lock-that-cleans-up": "tests/unit/cache/given_up.test.ts",
   "record-of-block": "tests/unit/cache/block_cache.test.ts",
 };
 

@@ -8,6 +8,7 @@ import {
   assertGreater,
   assertThrows,
 } from "../../assert.ts";
+import { died, interrupted } from "../support/atomics.ts";
 import {
   type Answer,
   CacheUser,
@@ -20,43 +21,15 @@ const CAPACITY = 64 * 1024;
 /** The lock of the first shard. */
 const LOCK = LINE_WORDS;
 
-/** Calls `then` at the `nth` atomic operation that `use` makes while `holder` has the lock, in whatever way; returns whether there were so many. */
-function interrupted(
+/** Calls `then` ahead of the `nth` atomic operation that `use` makes while `holder` has the lock, in whatever way; returns whether there were so many. */
+function interruptedAt(
   words: Int32Array,
   holder: number,
   nth: number,
   then: () => void,
   use: () => void,
 ): boolean {
-  const originals = {
-    add: Atomics.add,
-    load: Atomics.load,
-    store: Atomics.store,
-    compareExchange: Atomics.compareExchange,
-  };
-  let left = nth;
-  const restore = () => Object.assign(Atomics, originals);
-  const count = () => {
-    const isHeld = Math.abs(originals.load(words, LOCK)) === holder;
-    if (!isHeld || --left > 0) return;
-    restore();
-    then();
-  };
-  for (const [name, original] of Object.entries(originals)) {
-    Object.assign(Atomics, {
-      // Whatever its arguments are, they are the original's.
-      [name]: (...all: never[]) => {
-        count();
-        return (original as (...all: never[]) => number)(...all);
-      },
-    });
-  }
-  try {
-    use();
-  } finally {
-    restore();
-  }
-  return left <= 0;
+  return interrupted(nth, then, use, () => Math.abs(words[LOCK]) === holder);
 }
 
 /** Puts blocks 100 to 102 of table 2. */
@@ -89,7 +62,7 @@ function giveUpAnywhere(
       );
       for (let i = 0; i < filled; i++) next.put(2, i);
       prepare(victim, next);
-      const isGivenUp = interrupted(words, victim.cache.holder, nth, () => {
+      const isGivenUp = interruptedAt(words, victim.cache.holder, nth, () => {
         owner.abandon(victim.cache.holder);
         putThree(next);
       }, () => use(victim, next));
@@ -145,7 +118,7 @@ test("while a thread cleans up behind its exception nobody takes its lock", () =
     const other = new CacheUser(BlockCache.attach(memory));
     const words = new Int32Array(memory);
     fail(victim);
-    const isGivenUp = interrupted(words, holder, nth, () => {
+    const isGivenUp = interruptedAt(words, holder, nth, () => {
       other.cache.abandon(holder);
       putThree(other);
       assertEquals(other.get(2, 100), "absent", `operation ${nth}`);
@@ -154,6 +127,63 @@ test("while a thread cleans up behind its exception nobody takes its lock", () =
     points++;
     putThree(other);
     assertEquals(other.get(2, 100), "whole", `operation ${nth}`);
+  }
+  assertGreater(points, 5);
+});
+
+test("a thread that was given up walked for ever over what others wrote meanwhile", () => {
+  // As a length each word of it says that a record has no bytes.
+  const bytes = new Uint8Array(new Int32Array(750).fill(-20).buffer);
+  let points = 0;
+  for (let nth = 1;; nth++) {
+    const victim = new CacheUser(new BlockCache(CAPACITY));
+    const { memory, holder } = victim.cache;
+    assert(memory !== undefined);
+    const other = new CacheUser(BlockCache.attach(memory));
+    for (let i = 0; i < 400; i++) {
+      other.put(2, i, 300);
+      for (let hits = 0; hits < 2; hits++) other.get(2, i, 300);
+    }
+    const isGivenUp = interruptedAt(new Int32Array(memory), holder, nth, () => {
+      other.cache.abandon(holder);
+      for (let i = 0; i < 40; i++) {
+        other.cache.insert(other.table(4), i, bytes, 0, bytes.length);
+      }
+    }, () => {
+      for (let i = 0; i < 40; i++) victim.put(1, i, 300);
+    });
+    if (!isGivenUp) break;
+    points++;
+  }
+  assertGreater(points, 200);
+});
+
+test("an owner whose cleaning up ended in an exception freed what the one it gave up writes to", () => {
+  let points = 0;
+  for (let nth = 1;; nth++) {
+    const owner = new CacheUser(new BlockCache(CAPACITY));
+    const { memory } = owner.cache;
+    assert(memory !== undefined);
+    const [victim, other] = [0, 1].map(() =>
+      new CacheUser(BlockCache.attach(memory))
+    );
+    const put = () => {
+      for (let i = 0; i < 8; i++) for (const u of [owner, other]) u.put(2, i);
+    };
+    let isCut = false;
+    // In the middle of its insert the victim is given up, by an owner that does not get to the end of that.
+    for (let i = 0; i < 2; i++) {
+      putAnd(victim, () => {
+        const { holder } = victim.cache;
+        isCut ||= died(nth, () => owner.cache.abandon(holder));
+        put();
+      });
+    }
+    if (!isCut) break;
+    points++;
+    for (let i = 0; i < 8; i++) {
+      assert(other.get(2, i) !== "torn", `operation ${nth}, block ${i}`);
+    }
   }
   assertGreater(points, 5);
 });

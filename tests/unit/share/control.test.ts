@@ -3,11 +3,13 @@ import { test } from "node:test";
 import {
   CLOSED_VERSION,
   ControlBlock,
+  type Lease,
   makeControlMemory,
   VERSION,
 } from "../../../lib/share/control.ts";
-import { assert, assertEquals } from "../../assert.ts";
+import { assert, assertEquals, assertGreater } from "../../assert.ts";
 import { throwsWith } from "../../engine/support/errors.ts";
+import { died, interrupted } from "../support/atomics.ts";
 
 const MEMTABLES = 5;
 const ARENAS = 7;
@@ -166,8 +168,94 @@ test("the end of a lease frees its cells and no others", () => {
 test("leases are listed with their counters", () => {
   const block = newBlock();
   const lease = block.claimLease(7);
-  block.words[lease.word + 1] = 42;
+  block.words[lease.sign] = 42;
   assertEquals(block.listLeases(), [{ lease, counter: 42, holder: 7 }]);
   block.endLease(lease);
   assertEquals(block.listLeases(), []);
+});
+
+test("a reader whose lease had expired stored its sequence in the cell of the next one", () => {
+  let points = 0;
+  for (let nth = 1;; nth++) {
+    const block = newBlock();
+    let published = 10;
+    const late = block.claimLease(7);
+    const isCut = interrupted(nth, () => {
+      block.endLease(late);
+      const next = block.claimLease(8);
+      block.claimCell(next.token, () => published);
+      published += 10;
+      block.readCells(); // The late one reads its sequence anew.
+    }, () => {
+      const { word } = block.claimCell(late.token, () => published);
+      if (!block.isLeased(late)) block.freeCell(word, late.token);
+    });
+    if (!isCut) break;
+    points++;
+    assert(block.readCells().includes(10), `operation ${nth}`);
+    block.takeBackStrays();
+    assertEquals(block.readCells(), [10], `operation ${nth}`);
+    assertEquals(block.cellCount, 1);
+  }
+  assertGreater(points, 7);
+});
+
+test("a reader whose lease had expired stored its name in the lease of the next one", () => {
+  let points = 0;
+  for (let nth = 1;; nth++) {
+    const block = newBlock();
+    const isCut = interrupted(nth, () => {
+      for (const { lease } of block.listLeases()) block.endLease(lease);
+      block.claimLease(8);
+    }, () => block.claimLease(7));
+    if (!isCut) break;
+    points++;
+    const holders = block.listLeases().map(({ holder }) => holder);
+    assert(holders.includes(8), `operation ${nth}: ${holders}`);
+  }
+  assertGreater(points, 1);
+});
+
+test("a thread that died left cells for ever, where its lease had ended before", () => {
+  const uses: [string, (block: ControlBlock, lease: Lease) => void][] = [
+    ["claims another cell", (block, lease) => {
+      block.claimCell(lease.token, () => 6);
+    }],
+    ["claims another cell, too late", (block, lease) => {
+      block.endLease(lease);
+      block.claimCell(lease.token, () => 6);
+    }],
+    ["ends its lease", (block, lease) => {
+      block.endLease(lease);
+    }],
+  ];
+  for (const [what, use] of uses) {
+    let points = 0;
+    for (let nth = 1; nth < 100; nth++) {
+      const block = newBlock();
+      const alive = block.claimLease(7);
+      block.claimCell(alive.token, () => 4);
+      const lease = block.claimLease(8);
+      for (let i = 0; i < 3; i++) block.claimCell(lease.token, () => 5);
+      if (!died(nth, () => use(block, lease))) break;
+      points++;
+      block.takeBackStrays();
+      // The owner's part, where the lease is there still.
+      block.endLease(lease);
+      assertEquals(block.readCells(), [4], `${what}, operation ${nth}`);
+      assertEquals(block.cellCount, 1);
+    }
+    assertGreater(points, 5, what);
+  }
+});
+
+test("tokens go on past the greatest, without those that mean something else", () => {
+  const block = newBlock();
+  const [first] = [block.claimLease(7)];
+  block.endLease(first);
+  const at = block.words.indexOf(first.token);
+  assert(at > 0);
+  block.words[at] = -3;
+  const tokens = [0, 1, 2].map(() => block.claimLease(7).token);
+  assertEquals(tokens, [-2, 1, 2]);
 });

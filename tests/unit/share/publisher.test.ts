@@ -4,7 +4,13 @@ import { BlockCache } from "../../../lib/cache/block_cache.ts";
 import { ArenaPool, Memtable } from "../../../lib/memtable/memtable.ts";
 import { ControlBlock } from "../../../lib/share/control.ts";
 import { Publisher } from "../../../lib/share/publisher.ts";
-import { assert, assertEquals } from "../../assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertThrows,
+} from "../../assert.ts";
+import { interrupted } from "../support/atomics.ts";
 import { toBytes } from "../support/entries.ts";
 
 const MANIFEST = { number: 3, length: 100 };
@@ -15,13 +21,17 @@ interface Made {
   readonly control: ControlBlock;
 }
 
-function make(memtables: readonly Memtable[], pool: ArenaPool): Made {
+function make(
+  memtables: readonly Memtable[],
+  pool: ArenaPool,
+  cache: BlockCache = new BlockCache(0),
+): Made {
   const publisher = new Publisher({
     directory: "/db",
     pool,
     memtables,
     maxFrozenMemtables: 2,
-    cache: new BlockCache(0),
+    cache,
     tableMemoryBytes: 1 << 20,
     leaseSeconds: 1,
   });
@@ -137,11 +147,11 @@ test("a lease ends after twelve checks without a sign of life", () => {
   control.claimCell(silent.token, () => 1);
   control.claimCell(lively.token, () => 2);
   for (let check = 0; check < 12; check++) {
-    control.words[lively.word + 1]++;
+    control.words[lively.sign]++;
     assertEquals(publisher.checkLeases(), false);
     assert(control.isLeased(silent), `check ${check}`);
   }
-  control.words[lively.word + 1]++;
+  control.words[lively.sign]++;
   assertEquals(publisher.checkLeases(), true);
   assert(!control.isLeased(silent));
   assert(control.isLeased(lively));
@@ -177,4 +187,56 @@ test("it is never deserted after a reader was given up", () => {
   assert(!control.isLeased(silent));
   publisher.close();
   assertEquals(publisher.isDeserted, false);
+});
+
+test("arenas that were to be shared took part in later writes, though the memory for the rest was not there", () => {
+  const pool = new ArenaPool(1024, 1);
+  const memtable = new Memtable(1, pool, 0);
+  const { arena } = memtable;
+  const Original = SharedArrayBuffer;
+  const largest = Reflect.construct(Original, [arena.byteLength]).byteLength;
+  const failing = new Proxy(Original, {
+    construct(target, given: [number]): SharedArrayBuffer {
+      if (given[0] > largest) throw new RangeError("made by the test");
+      return Reflect.construct(target, given);
+    },
+  });
+  Object.assign(globalThis, { SharedArrayBuffer: failing });
+  try {
+    assertThrows(() => make([memtable], pool), RangeError);
+  } finally {
+    Object.assign(globalThis, { SharedArrayBuffer: Original });
+  }
+  memtable.release();
+  const next = new Memtable(1, pool, 0);
+  assertEquals(next.arena, arena);
+  put(next, 1);
+  const { publisher, control } = make([next], pool);
+  publisher.show({ memtables: [next], lastSequence: 1, manifest: MANIFEST });
+  assertEquals(published(control), 1);
+});
+
+test("a reader that closed itself as its lease expired was given up, or the next one was", () => {
+  let points = 0;
+  for (let nth = 1;; nth++) {
+    const abandoned: number[] = [];
+    const cache = Object.assign(new BlockCache(0), {
+      abandon: (holder: number) => abandoned.push(holder),
+    });
+    const pool = new ArenaPool(1024, 1);
+    const { publisher, control } = make([], pool, cache);
+    const lease = control.claimLease(5);
+    for (let check = 0; check < 12; check++) publisher.checkLeases();
+    let closedItself = false;
+    const isCut = interrupted(nth, () => {
+      closedItself = control.endLease(lease);
+      control.claimLease(6);
+    }, () => publisher.checkLeases());
+    if (!isCut) break;
+    points++;
+    assertEquals(abandoned, closedItself ? [] : [5], `operation ${nth}`);
+    const left = control.listLeases().map(({ holder }) => holder);
+    assertEquals(left, [6], `operation ${nth}`);
+  }
+  assertGreater(points, 1);
 });
