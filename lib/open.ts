@@ -23,6 +23,7 @@ import {
   resolveOptions,
 } from "./options.ts";
 import { replayLogs } from "./replay.ts";
+import { removeQuietly } from "./runtime/remove.ts";
 import type { FileSystem, Lock, Runtime } from "./runtime/runtime.ts";
 import { selectRuntime } from "./runtime/select.ts";
 import { ReadCounters, type TableContext } from "./sstable/table.ts";
@@ -56,6 +57,7 @@ const TABLE_MEMORY_BYTES = 256 * 1024 * 1024;
  * little to replay.
  *
  * @param path The directory. Files in it that are not Varve's are left alone.
+ * Links are followed once, here: it is not to be moved while it is open.
  * @param options See {@linkcode Options}.
  * @returns The handle, to be closed when done; `await using` does so.
  * @throws `INVALID_ARGUMENT`, `INVALID_CONFIG`, `LOCKED`, `NOT_FOUND`, `EXISTS`, `CORRUPTION` or
@@ -87,9 +89,12 @@ export async function openWith<K = Uint8Array, V = Uint8Array>(
     throw invalid("the path of a database is a string that is not empty");
   }
   const configuration = resolveOptions(options);
-  const directory = path.length > 1 ? path.replace(/\/+$/, "") || "/" : path;
-  prepareDirectory(runtime.files, directory, configuration.options);
-  const lock = await runtime.files.lock(`${directory}/${LOCK}`);
+  const named = path.length > 1 ? path.replace(/\/+$/, "") || "/" : path;
+  const { files } = runtime;
+  prepareDirectory(files, named, configuration.options);
+  // What the path leads to may change as long as the database is open.
+  const directory = files.realPath?.(named) ?? named;
+  const lock = await files.lock(`${directory}/${LOCK}`);
   try {
     return openLocked(runtime, directory, configuration, lock);
   } catch (error) {
@@ -234,6 +239,9 @@ function openLocked<K, V>(
   } catch (error) {
     replayed.log.close();
     versions.close();
+    if (!versions.mayBeInstalled) {
+      removeQuietly(files, versions.path("log", replayed.log.number));
+    }
     throw error;
   }
 }

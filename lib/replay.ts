@@ -24,6 +24,7 @@ import {
 } from "./memtable/memtable.ts";
 import { BulkLoad } from "./memtable/bulk_load.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { removeQuietly } from "./runtime/remove.ts";
 import type { FileSystem } from "./runtime/runtime.ts";
 import type { TableMeta } from "./sstable/meta.ts";
 import type { KnownLog, TreeState } from "./version/state.ts";
@@ -253,6 +254,7 @@ export function replayLogs(
     log.syncNow();
   } catch (error) {
     log.close();
+    removeQuietly(files, versions.path("log", log.number));
     throw error;
   }
   return {

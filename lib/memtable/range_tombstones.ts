@@ -211,7 +211,12 @@ export class RangeTombstones {
     for (let at = 0; at < fragments.length; at += most) {
       pieces.push(fragments.slice(at, at + most));
     }
-    this.parts.splice(first, stop - first, ...pieces);
+    // Not spliced: there may be more pieces than a call takes arguments.
+    this.parts = [
+      ...this.parts.slice(0, first),
+      ...pieces,
+      ...this.parts.slice(stop),
+    ];
   }
 }
 

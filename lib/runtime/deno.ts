@@ -3,7 +3,7 @@
  *
  * Invariants:
  * - Needs no permission but to read and to write the database's directory:
- *   no path is resolved, no environment is read, nothing is run.
+ *   without more, no path is resolved; no environment is read, nothing is run.
  * - The loops that make reads and writes whole are here and nowhere above:
  *   Deno's `writeSync` may write less than it was given.
  *
@@ -176,6 +176,20 @@ class DenoFileSystem implements FileSystem {
     } catch (thrown) {
       if (isAbsence(thrown)) return undefined;
       throw ioError("examine", path, thrown);
+    }
+  }
+
+  realPath(directory: string): string {
+    // A smaller permission may be for the path as it is, and not for what it
+    // leads to; the system then sees to it that no other directory is used.
+    for (const name of ["read", "write"] as const) {
+      const { state } = Deno.permissions.querySync({ name });
+      if (state !== "granted") return directory;
+    }
+    try {
+      return Deno.realPathSync(directory);
+    } catch (thrown) {
+      throw ioError("resolve", directory, thrown);
     }
   }
 

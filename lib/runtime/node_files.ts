@@ -187,6 +187,15 @@ export class NodeFileSystem implements FileSystem {
   }
 
   /** @inheritDoc */
+  realPath(directory: string): string {
+    try {
+      return fs.realpathSync(directory);
+    } catch (thrown) {
+      throw ioError("resolve", directory, thrown);
+    }
+  }
+
+  /** @inheritDoc */
   list(directory: string): string[] {
     try {
       return fs.readdirSync(directory);

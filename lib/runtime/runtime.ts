@@ -58,6 +58,8 @@ export interface FileSystem {
   open(path: string, mode: OpenMode): File;
   /** What is at a path; `undefined` if nothing is. */
   stat(path: string): FileStatus | undefined;
+  /** The path of a directory from the root, through no link. Where it is absent, or may not be asked for, a path is good as it is. */
+  readonly realPath?: (directory: string) => string;
   /** The names in a directory, in no particular order. */
   list(directory: string): string[];
   /** Makes a directory and the missing ones above it, and syncs the directories that gained an entry (where the process may open them). */

@@ -23,6 +23,9 @@ export const CURRENT_TEMPORARY = "CURRENT.tmp";
 /** The file whose lock is the database's. */
 export const LOCK = "LOCK";
 
+/** The greatest number that a file is taken to have: numbers go on behind it, and the formats have 48 bits for them. */
+const NUMBER_MAX = (U48_MAX - 1) / 2;
+
 /** What a numbered file is. */
 export type FileKind = "log" | "table" | "manifest";
 
@@ -62,6 +65,6 @@ export function parseFileName(name: string): NumberedFile | undefined {
     ? "log"
     : "table";
   const number = Number(match[1] ?? match[2]);
-  if (number > U48_MAX) return undefined; // No database comes near.
+  if (number > NUMBER_MAX) return undefined; // No database comes near.
   return fileName(kind, number) === name ? { kind, number, name } : undefined;
 }

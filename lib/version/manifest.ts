@@ -31,6 +31,7 @@ import { placeSeed } from "../encoding/checksum.ts";
 import { getU16, getU32, getU48, putU32, putU48 } from "../encoding/fixed.ts";
 import { corruption } from "../errors.ts";
 import { checksum } from "../runtime/checksum.ts";
+import { removeQuietly } from "../runtime/remove.ts";
 import type { File, FileSystem } from "../runtime/runtime.ts";
 import { readWhole } from "../wal/reader.ts";
 import { decodeEdit, type Edit, encodeEdit } from "./edit.ts";
@@ -76,6 +77,7 @@ export class ManifestWriter {
       this.file.writeAt(header, 0);
     } catch (error) {
       this.file.close();
+      removeQuietly(files, path);
       throw error;
     }
   }

@@ -15,6 +15,7 @@
  * @module
  */
 import { VarveError } from "../errors.ts";
+import { removeQuietly } from "../runtime/remove.ts";
 import type { FileSystem } from "../runtime/runtime.ts";
 import { Table, type TableContext } from "../sstable/table.ts";
 import { writeCurrent } from "./current.ts";
@@ -52,6 +53,8 @@ export class VersionSet {
   private manifest: ManifestWriter | undefined;
   private snapshotLength = 0;
   private failed = false;
+  /** Whether CURRENT may lead to a manifest of this set. */
+  mayBeInstalled = false;
   private readonly removals = new Set<Promise<void>>();
   private version: Version;
   /** Called when an edit is durable, before the files that it makes superfluous go. */
@@ -131,17 +134,21 @@ export class VersionSet {
       }
       const path = this.path("manifest", number);
       const manifest = new ManifestWriter(this.files, path, number);
+      let isNamed = false;
       try {
         manifest.append(this.state.snapshot());
         // mutant sync-directory-of-manifest: without it CURRENT may name a manifest that is missing
         this.files.syncDirectory(this.directory);
         this.snapshotLength = manifest.bytes;
+        isNamed = true;
+        this.mayBeInstalled = true;
         writeCurrent(this.files, this.directory, {
           manifest: number,
           snapshotLength: manifest.bytes,
         });
       } catch (error) {
         manifest.close();
+        if (!isNamed) removeQuietly(this.files, path);
         throw error;
       }
       this.manifest = manifest;

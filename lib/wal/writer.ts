@@ -14,6 +14,7 @@
  */
 import { copyInto } from "../encoding/bytes.ts";
 import { MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
+import { removeQuietly } from "../runtime/remove.ts";
 import type { File, FileSystem } from "../runtime/runtime.ts";
 import {
   encodeGroupHeader,
@@ -91,6 +92,7 @@ export class LogWriter {
       file.syncNow();
     } catch (error) {
       file.close();
+      removeQuietly(files, path);
       throw error;
     }
     return new LogWriter(header, file, usualSize);

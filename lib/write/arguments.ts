@@ -24,6 +24,16 @@ function typeName(value: unknown): string {
 }
 
 /**
+ * The same bytes as a plain array: a class of the program's own may be made in
+ * another way where a part of it is wanted.
+ */
+function plain(bytes: Uint8Array): Uint8Array {
+  return Object.getPrototypeOf(bytes) === Uint8Array.prototype
+    ? bytes
+    : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/**
  * The bytes of a key or value. They may be the caller's own.
  *
  * @param what What it is, for the message.
@@ -36,7 +46,7 @@ export function bytesOf(
   let encoded = value;
   if (codec !== undefined) encoded = (codec as Codec<unknown>).encode(value);
   else if (typeof value === "string") return utf8Bytes(value);
-  if (encoded instanceof Uint8Array) return encoded;
+  if (encoded instanceof Uint8Array) return plain(encoded);
   throw invalid(
     codec === undefined
       ? `${what} is ${typeName(value)}; a Uint8Array or a string is accepted`

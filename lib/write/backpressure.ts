@@ -71,6 +71,8 @@ export class Backpressure {
   isOn = false;
   private readonly source: PressureSource;
   private pressure = 0;
+  /** Bytes that waited for their flush when the database was opened, until they are fewer: nobody who writes now is to blame for them. */
+  private inherited: number;
   /** Bytes that were written and not yet paid for with time; below 0 is credit. */
   private unpaid = 0;
   /** Up to when time was paid with, on the monotonic clock. */
@@ -88,13 +90,15 @@ export class Backpressure {
   /** No pressure yet. */
   constructor(source: PressureSource) {
     this.source = source;
+    this.inherited = source.frozenBytes;
   }
 
   /** Memtables or tables have changed. */
   update(): void {
     const { maintenance, frozen, options } = this.source;
     this.pressure = maintenance.pressure();
-    this.isOn = this.pressure > 0 ||
+    if (this.source.frozenBytes < this.inherited) this.inherited = 0;
+    this.isOn = this.pressure > 0 || this.isFull ||
       frozen.length >= options.maxFrozenMemtables;
     if (!this.isOn) this.ends();
   }
@@ -115,7 +119,8 @@ export class Backpressure {
   /** Bytes that may wait for their flush. */
   private get backlogMost(): number {
     const { maxFrozenMemtables, writeBufferSize } = this.source.options;
-    return Math.max(BACKLOG_LEAST, 2 * maxFrozenMemtables * writeBufferSize);
+    const most = 2 * maxFrozenMemtables * writeBufferSize;
+    return Math.max(BACKLOG_LEAST, most) + this.inherited;
   }
 
   /** Whether so much waits for its flush that no memtable may be frozen. */
@@ -146,7 +151,7 @@ export class Backpressure {
   delay(acknowledged: Promise<void>, bytes: number): Promise<void> {
     const { frozen, options } = this.source;
     const isStopped = frozen.length > options.maxFrozenMemtables ||
-      this.pressure >= 1;
+      this.isFull || this.pressure >= 1;
     // What waits for a flush or a compaction anyhow has paid with that.
     if (!isStopped && this.charge(bytes) <= DELAY_LEAST) return acknowledged;
     this.count++;
@@ -196,7 +201,9 @@ export class Backpressure {
       const { maintenance, options, frozen } = this.source;
       if (frozen.length > options.maxFrozenMemtables) {
         await maintenance.frozenAtMost(options.maxFrozenMemtables);
-      } else if (this.pressure >= 1) await maintenance.relief();
+      } else if (!this.isFull && this.pressure >= 1) await maintenance.relief();
+      // A few memtables may be too much, each of one large write.
+      while (this.isFull) await maintenance.frozenAtMost(frozen.length - 1);
       await this.sleepUntilPaid();
     } catch {
       // The writes are in the log: their acknowledgement says how it went.

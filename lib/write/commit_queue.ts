@@ -114,8 +114,8 @@ export class CommitQueue {
       ? this.synced ??= new Group(this.blocking.isContinuing)
       : this.written ??= new Group(false);
     if (!this.turnScheduled) {
-      this.turnScheduled = true;
       queueMicrotask(this.turn);
+      this.turnScheduled = true;
     }
     return group;
   }
@@ -123,7 +123,11 @@ export class CommitQueue {
   private readonly turn = (): void => {
     this.turnScheduled = false;
     this.writeOut();
-    if (this.health.failure !== undefined) return;
+    const { failure } = this.health;
+    if (failure !== undefined) {
+      this.fail(failure); // Who latched may not have come to it.
+      return;
+    }
     const { synced, log: { unsyncedBytes } } = this;
     const wanted = synced !== undefined || unsyncedBytes > UNSYNCED_BYTES_MAX;
     // mutant one-sync-at-a-time: a second sync may hide the failure of the first

@@ -22,7 +22,7 @@ import { type MaintainedTree, Maintenance } from "../compaction/maintenance.ts";
 import { type EntryKind, TOMBSTONE } from "../cursor.ts";
 import { copyInto } from "../encoding/bytes.ts";
 import { Decoder } from "../encoding/varint.ts";
-import { invalid, type VarveError } from "../errors.ts";
+import { invalid, VarveError } from "../errors.ts";
 import {
   type ArenaPool,
   entryRoom,
@@ -67,6 +67,12 @@ export interface RecoveredTree {
   readonly lostTailBytes: number;
 }
 
+/**
+ * Bytes of a log that may not become longer: an open reads it as a whole, and
+ * no runtime has more than 4 GiB for that. It is looked at where a write needs
+ * more memory, which is after a memtable (1 GiB at most) again.
+ */
+const LOG_BYTES_MAX = 2.5 * 1024 * 1024 * 1024;
 /** Bytes that the last sync of a log, which blocks, may have to do; */
 const LAST_SYNC_BYTES_MAX = 256 * 1024;
 /** as long as this many syncs that do not block bring it there. */
@@ -279,7 +285,11 @@ export class Tree implements MaintainedTree, PressureSource {
   ): Promise<void> {
     const refusal = this.prepare(entryRoom(keyLength, valueLength));
     if (refusal !== undefined) return Promise.reject(refusal);
-    this.addEntry(kind, key, keyLength, value, valueLength);
+    try {
+      this.addEntry(kind, key, keyLength, value, valueLength);
+    } catch (error) {
+      return this.halfWritten(this.health.failure ??= error);
+    }
     return this.acknowledge(durability, keyLength + valueLength);
   }
 
@@ -293,8 +303,12 @@ export class Tree implements MaintainedTree, PressureSource {
     const refusal = this.prepare(room);
     if (refusal !== undefined) return Promise.reject(refusal);
     const sequence = this.lastSequence + 1;
-    this.log.appendRange(sequence, start, end);
-    this.addRange(sequence, start, end);
+    try {
+      this.log.appendRange(sequence, start, end);
+      this.addRange(sequence, start, end);
+    } catch (error) {
+      return this.halfWritten(this.health.failure ??= error);
+    }
     return this.acknowledge(durability, room);
   }
 
@@ -303,9 +317,23 @@ export class Tree implements MaintainedTree, PressureSource {
     const { bytes, length, count, room } = batch;
     const refusal = this.prepare(room);
     if (refusal !== undefined) return Promise.reject(refusal);
-    this.log.appendEncoded(this.lastSequence + 1, count, bytes, 0, length);
-    this.addAll(bytes, length);
+    try {
+      this.log.appendEncoded(this.lastSequence + 1, count, bytes, 0, length);
+      this.addAll(bytes, length);
+    } catch (error) {
+      return this.halfWritten(this.health.failure ??= error);
+    }
     return this.acknowledge(durability, room);
+  }
+
+  /**
+   * A write that ended in the middle: the log may have it and the memtable
+   * not, or half of it. A log that went on with the same sequences could not
+   * be read again, so nothing may follow. Whoever calls has latched, without a
+   * call: it is mostly the stack that is full.
+   */
+  private halfWritten(error: unknown): Promise<never> {
+    return Promise.reject(this.commits.fail(error));
   }
 
   private addEntry(
@@ -385,6 +413,7 @@ export class Tree implements MaintainedTree, PressureSource {
         `one write takes ${room} bytes; at most ${ROOM_MAX} are accepted`,
       );
     }
+    if (this.log.bytes + room > LOG_BYTES_MAX) return this.longLog();
     try {
       this.log.reserve(room);
       if (room <= this.active.room) return undefined;
@@ -400,6 +429,16 @@ export class Tree implements MaintainedTree, PressureSource {
       // write tries again.
       return asVarveError(error);
     }
+  }
+
+  /** The refusal of a write for which the log is too long: one that has not changed for want of a sync that ended. */
+  private longLog(): VarveError {
+    this.backpressure.refused++;
+    this.changeLogSoon();
+    return new VarveError(
+      "BUSY",
+      `the log has ${this.log.bytes} bytes; await the writes`,
+    );
   }
 
   private acknowledge(durability: Durability, bytes: number): Promise<void> {
@@ -471,8 +510,11 @@ export class Tree implements MaintainedTree, PressureSource {
     const refusal = this.backpressure.refusal();
     if (refusal !== undefined) return refusal;
     const fresh = this.newMemtable(room);
-    this.waiting.push(this.active);
-    this.frozenBytes += this.active.bytes;
+    const { active } = this;
+    const { bytes } = active;
+    // No call in between: where the stack is full, all of it is done or nothing.
+    this.waiting.push(active);
+    this.frozenBytes += bytes;
     this.isLogChangeDue = true;
     this.active = fresh;
     this.cachedView = undefined;

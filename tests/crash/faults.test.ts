@@ -69,6 +69,8 @@ class Saboteur {
     ) {
       this.retries.push(`${operation} ${path}`);
     }
+    // What has that name later is another file.
+    if (operation === "remove") this.#failedFiles.delete(path);
     if (this.isOff) return;
     const isTarget = this.#mode !== "half-way" || operation === "write";
     if (!isTarget) return;

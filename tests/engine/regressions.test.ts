@@ -5,14 +5,18 @@
  * @module
  */
 import { test } from "node:test";
-import { utf8, VarveError } from "../../mod.ts";
+import { mkdirSync, readdirSync, renameSync, symlinkSync } from "node:fs";
+import process from "node:process";
+import { type Db, utf8, VarveError } from "../../mod.ts";
 import { MemoryFileSystem, memoryRuntime } from "../../lib/runtime/memory.ts";
 import type { File, OpenMode } from "../../lib/runtime/runtime.ts";
+import { Memtable } from "../../lib/memtable/memtable.ts";
 import { LogWriter } from "../../lib/wal/writer.ts";
 import { replayLog } from "../../lib/wal/reader.ts";
 import {
   assert,
   assertEquals,
+  assertGreater,
   assertLess,
   assertRejects,
   assertThrows,
@@ -584,4 +588,215 @@ test("a log that reads differently when it is written again at opening: what was
   await using again = await openIn(dead);
   assert(again.has("a") && again.has("b"));
   await db.close();
+});
+
+test("a write that ended between log and memtable: the log could not be read again", async () => {
+  const writes: [string, (db: Db) => Promise<void>][] = [
+    ["add", (db) => db.put("b", "2")],
+    ["addRange", (db) => db.deleteRange("b", "c")],
+    ["add", (db) =>
+      db.write([
+        { type: "put", key: "b", value: "2" },
+        { type: "put", key: "c", value: "3" },
+      ])],
+  ];
+  for (const [method, write] of writes) {
+    const files = new MemoryFileSystem();
+    const db = await openIn(files);
+    await db.put("a", "1");
+    const before = db.put("in the same turn", "1");
+    const original = Object.getOwnPropertyDescriptor(
+      Memtable.prototype,
+      method,
+    );
+    assert(original !== undefined);
+    Object.defineProperty(Memtable.prototype, method, {
+      ...original,
+      value: () => {
+        throw new RangeError("made by the test");
+      },
+    });
+    const failed = write(db);
+    Object.defineProperty(Memtable.prototype, method, original);
+    const error = await assertRejects(() => failed, VarveError);
+    assertEquals(error.code, "IO");
+    await assertRejects(() => before, VarveError);
+    for (let i = 0; i < 3; i++) {
+      const later = await assertRejects(() => db.put("d", "4"), VarveError);
+      assertEquals(later.code, "READ_ONLY");
+    }
+    assertEquals(utf8.decode(db.get("a") ?? new Uint8Array()), "1");
+    await assertRejects(() => db.close(), VarveError);
+    await using again = await openIn(files);
+    assertEquals(again.has("a"), true);
+    assertEquals(again.has("d"), false);
+    await again.put("e", "5");
+  }
+});
+
+test("bytes of a class of the program's own: a range delete was done in the log alone", async () => {
+  /** Its constructor makes no view: what it is given, it copies. */
+  class Copying extends Uint8Array {
+    constructor(source: ArrayLike<number>) {
+      super(Array.from(source));
+    }
+  }
+  /** Its constructor takes nothing but texts. */
+  class Strict extends Uint8Array {
+    constructor(text: string) {
+      if (typeof text !== "string") throw new TypeError("a text is expected");
+      super(utf8.encode(text));
+    }
+  }
+  const long = "k".repeat(100);
+  const makers = [
+    (text: string) => new Copying(utf8.encode(text)),
+    (text: string) => new Strict(text),
+  ];
+  for (const bytes of makers) {
+    const files = new MemoryFileSystem();
+    const check = (db: Db) => {
+      const texts = (keys: Iterable<Uint8Array>) =>
+        Array.from(keys, (key) => utf8.decode(key).slice(-1)).join("");
+      assertEquals(texts(db.scan().keys()), "adef");
+      for (const c of "adef") {
+        assertEquals(utf8.decode(db.get(bytes(long + c)) ?? bytes("")), c);
+      }
+      const range = { gt: bytes(long + "a"), lte: bytes(long + "e") };
+      assertEquals(texts(db.scan(range).keys()), "de");
+      assertEquals(texts(db.scan({ prefix: bytes(long) }).keys()), "adef");
+    };
+    {
+      await using db = await openIn(files);
+      for (const c of "abcdef") await db.put(bytes(long + c), bytes(c));
+      await db.deleteRange(bytes(long + "b"), bytes(long + "d"));
+      check(db);
+      await db.flush();
+      check(db);
+      await db.put(bytes(long + "g"), bytes("g"));
+      await db.delete(bytes(long + "g"));
+    }
+    await using db = await openIn(files);
+    check(db);
+  }
+});
+
+test("large values that were awaited one by one: they were refused with BUSY", async () => {
+  const values = [
+    { writeBufferSize: 1 << 20, size: 9 << 20, count: 4 },
+    { writeBufferSize: 1 << 16, maxFrozenMemtables: 16, size: 1 << 20 },
+  ];
+  for (const { size, count = 12, ...options } of values) {
+    for (const background of ["off", "inline"] as const) {
+      const files = new MemoryFileSystem();
+      await using db = await openIn(files, {
+        ...options,
+        durability: "buffered",
+        compaction: { background },
+      });
+      for (let i = 0; i < count; i++) {
+        await db.put(`k${i}`, new Uint8Array(size));
+      }
+      assertEquals([...db.scan().keys()].length, count);
+      assertEquals(db.stats().stalls.refused, 0);
+    }
+  }
+});
+
+test("much that waits for its flush since the open: a writer that awaits was refused with BUSY", async () => {
+  let files = new MemoryFileSystem();
+  const first = await openIn(files);
+  for (let i = 0; i < 200; i++) {
+    await first.put(`k${i}`, new Uint8Array(99_999));
+  }
+  files = files.afterProcessDeath();
+  await using db = await openIn(files, { writeBufferSize: 1 << 16 });
+  for (let i = 0; i < 20; i++) await db.put(`n${i}`, new Uint8Array(60_000));
+  assertEquals(db.stats().stalls.refused, 0);
+});
+
+test("a log that grew past what a runtime has for one array: it could not be opened", async () => {
+  const files = new MemoryFileSystem();
+  await using db = await openIn(files, { writeBufferSize: 4096 });
+  await db.put("a", "1");
+  const original = Object.getOwnPropertyDescriptor(
+    LogWriter.prototype,
+    "bytes",
+  );
+  assert(original !== undefined);
+  const long = { ...original, get: () => 2 ** 31 + 2 ** 29 };
+  Object.defineProperty(LogWriter.prototype, "bytes", long);
+  const write = db.put("b", new Uint8Array(5000));
+  Object.defineProperty(LogWriter.prototype, "bytes", original);
+  const error = await assertRejects(() => write, VarveError);
+  assertEquals(error.code, "BUSY");
+  assertEquals(db.has("b"), false);
+  await db.put("b", new Uint8Array(5000));
+  assertEquals(db.get("b")?.length, 5000);
+});
+
+test("a path that came to lead elsewhere: later files went there", () =>
+  withTempDir(async (directory) => {
+    const options = { ...QUIET, writeBufferSize: 4096 };
+    const fill = async (db: Db) => {
+      for (let i = 0; i < 50; i++) await db.put(`k${i}`, new Uint8Array(1000));
+    };
+    const opened = async (path: string) => {
+      await using db = await open(path, options);
+      return [...db.scan().keys()].length;
+    };
+    // A link that is moved on.
+    for (const name of ["v1", "v2", "cwd"]) mkdirSync(`${directory}/${name}`);
+    symlinkSync("v1", `${directory}/link`, "dir");
+    const linked = await open(`${directory}/link`, options);
+    symlinkSync("v2", `${directory}/next`, "dir");
+    renameSync(`${directory}/next`, `${directory}/link`);
+    await fill(linked);
+    await linked.close();
+    assertEquals(readdirSync(`${directory}/v2`), []);
+    assertEquals(await opened(`${directory}/v1`), 50);
+    // A program that changes its directory.
+    const before = process.cwd();
+    process.chdir(`${directory}/v1`);
+    try {
+      const relative = await open("db", options);
+      process.chdir(`${directory}/cwd`);
+      await fill(relative);
+      await relative.close();
+    } finally {
+      process.chdir(before);
+    }
+    assertEquals(readdirSync(`${directory}/cwd`), []);
+    assertEquals(await opened(`${directory}/v1/db`), 50);
+  }));
+
+test("opens that failed on a full disk: each left a log behind", async () => {
+  const files = new MemoryFileSystem();
+  const db = await openIn(files);
+  for (let i = 0; i < 20; i++) await db.put(`k${i}`, "v");
+  const dead = files.afterProcessDeath();
+  const names = dead.list("/db").sort();
+  let failures = 0;
+  for (let nth = 1;; nth++) {
+    // The nth change of the disk fails, before CURRENT is written.
+    let left = nth;
+    let isTouched = false;
+    dead.onOperation = (operation, path) => {
+      isTouched ||= path.includes("CURRENT") && operation === "create";
+      const isChange = ["create", "write", "sync", "syncDirectory"]
+        .includes(operation);
+      if (isTouched || !isChange || path.endsWith("LOCK")) return;
+      if (--left === 0) throw new Error("no space left, made by the test");
+    };
+    const opened = await openIn(dead).catch(() => undefined);
+    dead.onOperation = undefined;
+    if (opened !== undefined) {
+      assertEquals([...opened.scan().keys()].length, 20);
+      await opened.close();
+      break;
+    }
+    failures++;
+    assertEquals(dead.list("/db").sort(), names, `change ${nth}`);
+  }
+  assertGreater(failures, 5);
 });

@@ -18,7 +18,7 @@ test("names are padded to six digits and grow beyond", () => {
 
 test("every name comes back as what it is", () => {
   for (const kind of ["log", "table", "manifest"] as const) {
-    for (const number of [0, 1, 999_999, 1_000_000, 2 ** 32, 2 ** 48 - 1]) {
+    for (const number of [0, 1, 999_999, 1_000_000, 2 ** 32, 2 ** 47 - 1]) {
       const name = fileName(kind, number);
       assertEquals(parseFileName(name), { kind, number, name });
     }
@@ -54,4 +54,10 @@ test("what is not exactly such a name is not the engine's", () => {
   ];
   const taken = foreign.filter((name) => parseFileName(name) !== undefined);
   assertEquals(taken, []);
+});
+
+test("a stray file with the greatest number that the formats hold left none for the files behind it", () => {
+  for (const number of [2 ** 47, 2 ** 48 - 2, 2 ** 48 - 1]) {
+    assertEquals(parseFileName(fileName("table", number)), undefined);
+  }
 });
