@@ -142,11 +142,11 @@ export function replayLog(
   };
 }
 
-/** Where the filler at the end of [start, end) begins. A few bytes like it are the end of a torn group. */
+/** Where the filler at the end of [start, end) begins. A few bytes like it, behind others, are the end of a torn group. */
 function beforeFiller(bytes: Uint8Array, start: number, end: number): number {
   let at = end;
   while (at > start && bytes[at - 1] === FILLER) at--;
-  return end - at < GROUP_HEADER_LENGTH ? end : at;
+  return at > start && end - at < GROUP_HEADER_LENGTH ? end : at;
 }
 
 function checkHeader(
