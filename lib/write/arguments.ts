@@ -24,11 +24,11 @@ function typeName(value: unknown): string {
 }
 
 /**
- * The same bytes as a plain array: a class of the program's own may be made in
- * another way where a part of it is wanted.
+ * The same bytes as a plain array: `subarray` calls the constructor of the
+ * array's class, and one of the program's own may do anything.
  */
 function plain(bytes: Uint8Array): Uint8Array {
-  return Object.getPrototypeOf(bytes) === Uint8Array.prototype
+  return bytes.constructor === Uint8Array
     ? bytes
     : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
