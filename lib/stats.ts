@@ -35,11 +35,15 @@ function jobStats(counters: LaneCounters): JobStats {
   return { runs, bytesRead, bytesWritten, seconds };
 }
 
-/** Bytes of a table less its share of tombstones and older versions. */
+/**
+ * Bytes of a table less its share of older versions and, of the rest, of
+ * tombstones. An entry may be both: it is taken that as many of the older
+ * versions are tombstones as of the others.
+ */
 function liveBytes({ size, entries, tombstones, olderVersions }: TableMeta) {
   return entries === 0
     ? 0
-    : size * (1 - (tombstones + olderVersions) / entries);
+    : size * (1 - olderVersions / entries) * (1 - tombstones / entries);
 }
 
 /**
@@ -58,7 +62,7 @@ function spaceAmplification(levels: Levels): number {
   for (const { meta, index } of tables) {
     const isApart = end !== undefined && endsBefore(end, meta.smallest);
     if (isApart) {
-      live += Math.max(...ofRuns.values());
+      live += largest(ofRuns);
       ofRuns = new Map();
     }
     ofRuns.set(index, (ofRuns.get(index) ?? 0) + liveBytes(meta));
@@ -66,9 +70,16 @@ function spaceAmplification(levels: Levels): number {
       !end.unbounded && compareBytes(end.largest, meta.largest) < 0;
     if (reachesFurther) end = meta;
   }
-  live += Math.max(0, ...ofRuns.values());
+  live += largest(ofRuns);
   const bytes = sum(tables, ({ meta }) => meta.size);
   return bytes === 0 ? 1 : bytes / Math.max(1, live);
+}
+
+/** The largest value. A loop: there may be more than a call takes arguments. */
+function largest(values: ReadonlyMap<number, number>): number {
+  let most = 0;
+  for (const value of values.values()) most = Math.max(most, value);
+  return most;
 }
 
 function describe(failure: unknown): string | undefined {

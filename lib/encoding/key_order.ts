@@ -32,7 +32,7 @@ export interface KeyPlaces {
  */
 export function orderOfKeys(keys: KeyPlaces): Uint32Array {
   const sort = new KeySort(keys);
-  if (keys.count > 1) sort.sortRun(0, keys.count, sharedBy(keys));
+  if (keys.count > 1) sort.sort(sharedBy(keys));
   return sort.order;
 }
 
@@ -67,6 +67,8 @@ class KeySort {
   private readonly nextHighs: Uint32Array;
   private readonly nextLows: Uint32Array;
   private readonly counts = new Uint32Array(256);
+  /** Runs that are yet to be sorted. */
+  private readonly waiting: Run[] = [];
   private readonly keys: KeyPlaces;
 
   constructor(keys: KeyPlaces) {
@@ -81,8 +83,17 @@ class KeySort {
     this.nextLows = new Uint32Array(length);
   }
 
-  /** Sorts `order[from, to)`: keys that are the same before `depth`, but that one may end there where the other goes on with zeros. */
-  sortRun(from: number, to: number, depth: number): void {
+  /** Sorts all keys, which are the same before `depth`. Runs wait in a list: keys that share 64 KiB would be 8,192 calls deep. */
+  sort(depth: number): void {
+    const { waiting } = this;
+    waiting.push({ from: 0, to: this.order.length, depth });
+    for (let run = waiting.pop(); run !== undefined; run = waiting.pop()) {
+      this.sortRun(run);
+    }
+  }
+
+  /** Sorts `order[from, to)`, but for runs of it that then wait: keys that are the same before `depth`, but that one may end there where the other goes on with zeros. */
+  private sortRun({ from, to, depth }: Run): void {
     if (to - from <= SHORT_RUN) return this.insert(from, to, depth);
     const { highs, lows } = this;
     const isLast = this.takeDigits(from, to, depth);
@@ -95,8 +106,9 @@ class KeySort {
     if (isLast) return;
     for (let run = from, i = from + 1; i <= to; i++) {
       if (i < to && highs[i] === highs[run] && lows[i] === lows[run]) continue;
-      // What it leaves in the digits of the run is not looked at any more.
-      if (i - run > 1) this.sortRun(run, i, depth + 8);
+      if (i - run > 1) {
+        this.waiting.push({ from: run, to: i, depth: depth + 8 });
+      }
       run = i;
     }
   }
@@ -174,6 +186,13 @@ class KeySort {
       order[at] = key;
     }
   }
+}
+
+/** Keys that follow one another, and are the same before `depth`. */
+interface Run {
+  readonly from: number;
+  readonly to: number;
+  readonly depth: number;
 }
 
 /** Four bytes of a key as a number, zeros behind its end. */

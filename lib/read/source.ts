@@ -6,7 +6,7 @@
 import type { Results } from "../runtime/results.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { TableCursor } from "../sstable/cursor.ts";
-import { LevelCursor, runFragments } from "../sstable/level_cursor.ts";
+import { LevelCursor, runChunks } from "../sstable/level_cursor.ts";
 import { mayOverlap } from "../sstable/meta.ts";
 import { tablesBetween } from "../sstable/sorted_run.ts";
 import type { Version } from "../version/version.ts";
@@ -119,6 +119,6 @@ function addTables(
         : tables.filter(({ meta }) => meta.entries > 0);
       cursors.push(new LevelCursor(run, false));
     }
-    if (ranges > 0) fragments.push([runFragments(tables)]);
+    if (ranges > 0) fragments.push(runChunks(tables));
   }
 }

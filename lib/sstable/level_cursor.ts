@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Fragment } from "../memtable/range_tombstones.ts";
+import type { Fragment, FragmentChunks } from "../memtable/range_tombstones.ts";
 import { TableCursor } from "./cursor.ts";
 import {
   countTablesBefore,
@@ -107,6 +107,12 @@ export class LevelCursor extends TableCursor {
       super.seekToLast();
     }
   }
+}
+
+/** The range tombstones of a sorted run, table by table: nothing is copied, however many there are. */
+export function runChunks(tables: readonly Table[]): FragmentChunks {
+  return tables.filter(({ meta }) => meta.rangeTombstones > 0)
+    .map((table) => table.fragments());
 }
 
 /** The range tombstones of a sorted run; tables without any are not opened. */

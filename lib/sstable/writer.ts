@@ -37,6 +37,8 @@ import {
 import type { TableMeta } from "./meta.ts";
 
 const BUFFER_LENGTH = 256 * 1024;
+/** Bytes of entries with their whole keys that one block gathers at most: where keys share nearly all of what they are, there would be a thousand times what is written. */
+const GATHERED_MAX = 16 * 1024 * 1024;
 const NOWHERE: Handle = { offset: 0, length: 0 };
 
 /** How a table is written. */
@@ -199,9 +201,10 @@ export class TableWriter {
     if (sequence < this.oldest) this.oldest = sequence;
     if (sequence > this.newest) this.newest = sequence;
     const blockSize = this.settings.blockSize;
-    if (block.size >= blockSize && block.size - block.saving() >= blockSize) {
-      this.endBlock();
-    }
+    const { size } = block;
+    if (size < blockSize) return;
+    const isFull = size - block.saving() >= blockSize || size >= GATHERED_MAX;
+    if (isFull) this.endBlock();
   }
 
   /** Throws unless the entry belongs behind the last one; returns whether its key is new. */

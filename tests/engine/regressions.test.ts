@@ -760,6 +760,20 @@ test("the last group of a log left a few bytes of filler: they counted as lost",
   }
 });
 
+test("entries that are tombstones and older versions: space amplification was anything", async () => {
+  await using db = await openIn(new MemoryFileSystem());
+  const keys = Array.from({ length: 2000 }, (_, i) => `k${10_000 + i}`);
+  await db.write(keys.map((key) => ({ type: "delete", key })));
+  using snapshot = db.snapshot();
+  const value = new Uint8Array(100);
+  await db.write(keys.map((key) => ({ type: "put", key, value })));
+  await db.flush();
+  assertEquals(db.stats().levels[0].entries, 4000);
+  const { spaceAmplification } = db.stats();
+  assert(spaceAmplification > 1 && spaceAmplification < 5);
+  assertEquals(snapshot.has(keys[0]), false);
+});
+
 test("a path that came to lead elsewhere: later files went there", () =>
   withTempDir(async (directory) => {
     const options = { ...QUIET, writeBufferSize: 4096 };

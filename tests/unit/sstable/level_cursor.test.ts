@@ -2,6 +2,7 @@
 import { test } from "node:test";
 import {
   LevelCursor,
+  runChunks,
   runFragments,
 } from "../../../lib/sstable/level_cursor.ts";
 import {
@@ -18,6 +19,7 @@ import {
   assertEquals,
   assertFalse,
   assertLessOrEqual,
+  assertStrictEquals,
 } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { Random } from "../../engine/support/random.ts";
@@ -144,6 +146,10 @@ test("range tombstones of a run: only tables that have some are opened", () => {
   assertEquals(rangesOf(runFragments(tables)), [ranges[1], ranges[3]]);
   assertEquals(rangesOf(runFragments(tables.slice(0, 2))), [ranges[1]]);
   assertEquals(runFragments([tables[0], tables[2]]), []);
+  const chunks = runChunks(tables);
+  assertEquals(chunks.map(rangesOf), [[ranges[1]], [ranges[3]]]);
+  // What a table has, and no copy of it: scans would pay for each.
+  assertStrictEquals(chunks[1], tables[3].fragments());
   assertEquals(files.counts.open, 2);
 });
 

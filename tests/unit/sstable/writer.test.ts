@@ -226,6 +226,19 @@ test("blocks come close to the size asked for", LONG, () => {
   }
 });
 
+test("a block of keys that share nearly all of what they are gathered without bound", () => {
+  const shared = "p".repeat(60_000);
+  const entries = Array.from(
+    { length: 700 },
+    (_, i) => put(`${shared}${String(i).padStart(4, "0")}`, i + 1, "v"),
+  );
+  const made = makeTable(entries, [], { blockSize: 1 << 20 });
+  const table = openTable(made);
+  // 42 MB of keys, of which 14 KB are not the same.
+  assertEquals(table.blockCount, 3);
+  assertLessOrEqual(made.meta.size, 6 * 65_536);
+});
+
 test("separators in the index are short", () => {
   const entries = Array.from(
     { length: 400 },
