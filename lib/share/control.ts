@@ -346,6 +346,8 @@ export class ControlBlock {
   private leaveCell(word: number, token: number, next: number): void {
     const { words } = this;
     if (Atomics.compareExchange(words, word, token, next) !== token) return;
+    // mutant filled-cells-are-left-empty: a late claim with the same lease would seem filled at once
+    Atomics.compareExchange(words, word + FILLED, token, 0);
     Atomics.sub(words, CELLS_IN_USE, 1);
   }
 

@@ -227,7 +227,7 @@ export class Backpressure {
     const now = runtime.monotonicClock();
     if (this.waiting++ === 0) this.waitingSince = now;
     if (this.episode !== undefined) return;
-    const isFlush = frozen.length >= options.maxFrozenMemtables;
+    const isFlush = frozen.length >= options.maxFrozenMemtables || this.isFull;
     const reason = isFlush ? "flush" : "compaction";
     this.episode = { reason, start: now };
     this.source.tell({ type: "stall", begins: true, reason, seconds: 0 });

@@ -68,9 +68,10 @@ export interface RecoveredTree {
 }
 
 /**
- * Bytes of a log that may not become longer: an open reads it as a whole, and
- * no runtime has more than 4 GiB for that. It is looked at where a write needs
- * more memory, which is after a memtable (1 GiB at most) again.
+ * Bytes of a log that may not become longer, where it waits to be changed: an
+ * open reads it as a whole, and not every runtime has more than 4 GiB for that.
+ * It is looked at where a write needs more memory, which is after a memtable
+ * (1 GiB, or one write) again.
  */
 const LOG_BYTES_MAX = 2.5 * 1024 * 1024 * 1024;
 /** Bytes that the last sync of a log, which blocks, may have to do; */
@@ -413,7 +414,8 @@ export class Tree implements MaintainedTree, PressureSource {
         `one write takes ${room} bytes; at most ${ROOM_MAX} are accepted`,
       );
     }
-    if (this.log.bytes + room > LOG_BYTES_MAX) return this.longLog();
+    const isLong = this.log.bytes + room > LOG_BYTES_MAX;
+    if (isLong && this.isLogChangeDue) return this.longLog();
     try {
       this.log.reserve(room);
       if (room <= this.active.room) return undefined;
@@ -431,7 +433,7 @@ export class Tree implements MaintainedTree, PressureSource {
     }
   }
 
-  /** The refusal of a write for which the log is too long: one that has not changed for want of a sync that ended. */
+  /** The refusal of a write for which the log is too long: it could not change yet, for a sync that is under way. */
   private longLog(): VarveError {
     this.backpressure.refused++;
     this.changeLogSoon();

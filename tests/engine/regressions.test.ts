@@ -719,6 +719,13 @@ test("a log that grew past what a runtime has for one array: it could not be ope
   const files = new MemoryFileSystem();
   await using db = await openIn(files, { writeBufferSize: 4096 });
   await db.put("a", "1");
+  let release = () => {};
+  files.syncDelay = () => new Promise((resolve) => release = resolve);
+  // A writer whom the event loop has called does not block for its sync.
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  const synced = db.put("a", "2", { durability: "sync" });
+  await Promise.resolve(); // It is under way: the log cannot change.
+  const frozen = db.put("c", new Uint8Array(5000));
   const original = Object.getOwnPropertyDescriptor(
     LogWriter.prototype,
     "bytes",
@@ -731,6 +738,9 @@ test("a log that grew past what a runtime has for one array: it could not be ope
   const error = await assertRejects(() => write, VarveError);
   assertEquals(error.code, "BUSY");
   assertEquals(db.has("b"), false);
+  files.syncDelay = () => Promise.resolve();
+  release();
+  await Promise.all([synced, frozen]);
   await db.put("b", new Uint8Array(5000));
   assertEquals(db.get("b")?.length, 5000);
 });

@@ -227,6 +227,7 @@ const ORDERS: Record<string, Change> = {
     "Atomics.load(words, this.base + INCARNATION) & 255",
   ],
   "lock-that-cleans-up": ["-own", "own"],
+  "filled-cells-are-left-empty": "remove",
   "cell-being-filled": ["isFilled ? 0 : LOST", "0"],
   "generation-of-seen-blocks": "remove",
   "record-of-block": ["!isRecordOf(records, record, table, ordinal)", "false"],
@@ -246,6 +247,8 @@ const TESTS: Record<string, string> = {
   "copy-is-whole": OVERWRITTEN,
   "value-is-whole": OVERWRITTEN,
   "incarnation-of-the-lock": "tests/unit/cache/given_up.test.ts",
+  "cell-being-filled": "tests/unit/share/control.test.ts",
+  "filled-cells-are-left-empty": "tests/unit/share/control.test.ts",
   "lock-that-cleans-up": "tests/unit/cache/given_up.test.ts",
   "record-of-block": "tests/unit/cache/block_cache.test.ts",
 };

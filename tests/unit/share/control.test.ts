@@ -180,6 +180,8 @@ test("a reader whose lease had expired stored its sequence in the cell of the ne
     const block = newBlock();
     let published = 10;
     const late = block.claimLease(7);
+    // It had the same cell before.
+    block.freeCell(block.claimCell(late.token, () => 5).word, late.token);
     const isCut = interrupted(nth, () => {
       block.endLease(late);
       const next = block.claimLease(8);
