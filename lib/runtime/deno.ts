@@ -18,7 +18,7 @@ import type {
   Runtime,
 } from "./runtime.ts";
 import { COMMON } from "./common.ts";
-import { errorCode, ioError, ioFailure, isAbsence } from "./errno.ts";
+import { errorCode, ioError, ioFailure, isAbsence, isDenial } from "./errno.ts";
 import { LOCK_TEXT_BYTES_MAX, lockedError, lockText } from "./lock_file.ts";
 import { makeLastingDirectory } from "./make_directory.ts";
 
@@ -189,6 +189,8 @@ class DenoFileSystem implements FileSystem {
     try {
       return Deno.realPathSync(directory);
     } catch (thrown) {
+      // A directory above it that the process may not enter by its name.
+      if (isDenial(thrown)) return directory;
       throw ioError("resolve", directory, thrown);
     }
   }

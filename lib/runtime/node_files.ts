@@ -21,7 +21,7 @@ import type {
   Lock,
   OpenMode,
 } from "./runtime.ts";
-import { ioError, ioFailure, isAbsence } from "./errno.ts";
+import { ioError, ioFailure, isAbsence, isDenial } from "./errno.ts";
 import { makeLastingDirectory } from "./make_directory.ts";
 
 /** Bytes of one call: Node refuses 2 GiB and more. */
@@ -191,6 +191,8 @@ export class NodeFileSystem implements FileSystem {
     try {
       return fs.realpathSync(directory);
     } catch (thrown) {
+      // A directory above it that the process may not enter by its name.
+      if (isDenial(thrown)) return directory;
       throw ioError("resolve", directory, thrown);
     }
   }
