@@ -339,11 +339,5 @@ function removeOrphans(
     kind === "log" && !state.logs.has(number)
   ).map(({ name }) => name);
   if (names.includes(CURRENT_TEMPORARY)) orphans.push(CURRENT_TEMPORARY);
-  for (const name of orphans) {
-    try {
-      files.remove(`${directory}/${name}`);
-    } catch {
-      // It does no harm where it is, and the next open tries again.
-    }
-  }
+  for (const name of orphans) removeQuietly(files, `${directory}/${name}`);
 }

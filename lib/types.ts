@@ -177,7 +177,7 @@ export interface Stats {
   readonly background: "worker" | "inline" | "off";
   /** Workers started in the place of one that died. */
   readonly workerRestarts: number;
-  /** Snapshots not yet closed. */
+  /** Snapshots not yet closed; of reader threads, their scans of now as well. */
   readonly openSnapshots: number;
   /** Scans not yet closed. */
   readonly openScans: number;

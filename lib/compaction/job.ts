@@ -12,6 +12,7 @@ import type { Cursor } from "../cursor.ts";
 import { VarveError } from "../errors.ts";
 import { appendFragment, type Fragment } from "../memtable/range_tombstones.ts";
 import { MergingCursor } from "../read/merging_cursor.ts";
+import { removeQuietly } from "../runtime/remove.ts";
 import type { FileSystem } from "../runtime/runtime.ts";
 import { TableCursor } from "../sstable/cursor.ts";
 import { LevelCursor, runFragments } from "../sstable/level_cursor.ts";
@@ -218,11 +219,7 @@ class Outputs {
   abandon(): void {
     this.writer?.abandon();
     for (const { number } of this.tables) {
-      try {
-        this.output.files.remove(this.path(number));
-      } catch {
-        // An orphan: the next open removes it. What made the job fail matters more.
-      }
+      removeQuietly(this.output.files, this.path(number));
     }
   }
 }

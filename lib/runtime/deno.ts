@@ -181,7 +181,7 @@ class DenoFileSystem implements FileSystem {
 
   realPath(directory: string): string {
     // A smaller permission may be for the path as it is, and not for what it
-    // leads to; the system then sees to it that no other directory is used.
+    // leads to; to ask for more would stop the program with a question.
     for (const name of ["read", "write"] as const) {
       const { state } = Deno.permissions.querySync({ name });
       if (state !== "granted") return directory;

@@ -1,15 +1,15 @@
 /**
- * Removal of what was made in vain.
+ * Removal of what nothing names.
  *
  * @module
  */
 import type { FileSystem } from "./runtime.ts";
 
-/** Removes a file that nothing names yet, if it can: where it is left, the next open removes it. */
+/** Removes a file that nothing names, or nothing yet, if it can: where it is left it does no harm, and the next open removes it. */
 export function removeQuietly(files: FileSystem, path: string): void {
   try {
     files.remove(path);
   } catch {
-    // Why it was made in vain is what the program is told.
+    // What made it superfluous, or failed behind it, matters more.
   }
 }

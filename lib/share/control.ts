@@ -357,45 +357,43 @@ export class ControlBlock {
    */
   takeBackStrays(): void {
     const { words } = this;
-    if (Atomics.load(words, CELLS_IN_USE) === 0) return;
-    const tokens = new Map<number, number>();
-    for (let i = 0; i < CELLS; i++) {
-      const word = this.cellWord(i);
-      const token = Atomics.load(words, word);
-      if (token !== 0 && token !== LOST) tokens.set(word, token);
-    }
+    const cells = this.usedCells();
+    const tokens = cells.map((word) => Atomics.load(words, word));
     // Read behind the cells: whoever had one then and is alive is listed.
     const leases = new Set(this.listLeases().map(({ lease }) => lease.token));
-    for (const [word, token] of tokens) {
-      if (!leases.has(token)) this.takeBack(word, token);
-    }
+    cells.forEach((word, i) => {
+      const token = tokens[i];
+      const isFree = token === 0 || token === LOST; // Since it was found.
+      if (!isFree && !leases.has(token)) this.takeBack(word, token);
+    });
   }
 
   /** The sequences in cells: what is stored in one from now on is no older than what was published when this was called. */
   readCells(): number[] {
     const { words } = this;
     Atomics.add(words, HORIZON, 1);
-    const sequences: number[] = [];
-    if (Atomics.load(words, CELLS_IN_USE) === 0) return sequences;
+    return this.usedCells().map((word) => {
+      const low = Atomics.load(words, word + 1) >>> 0;
+      return Atomics.load(words, word + 2) * HIGH_UNIT + low;
+    });
+  }
+
+  /** The words of the cells that are in use. */
+  private usedCells(): number[] {
+    const { words } = this;
+    const used: number[] = [];
+    if (Atomics.load(words, CELLS_IN_USE) === 0) return used;
     for (let i = 0; i < CELLS; i++) {
       const word = this.cellWord(i);
       const token = Atomics.load(words, word);
-      if (token === 0 || token === LOST) continue;
-      const low = Atomics.load(words, word + 1) >>> 0;
-      sequences.push(Atomics.load(words, word + 2) * HIGH_UNIT + low);
+      if (token !== 0 && token !== LOST) used.push(word);
     }
-    return sequences;
+    return used;
   }
 
   /** How many cells are in use. */
   get cellCount(): number {
-    let count = 0;
-    if (Atomics.load(this.words, CELLS_IN_USE) === 0) return count;
-    for (let i = 0; i < CELLS; i++) {
-      const token = Atomics.load(this.words, this.cellWord(i));
-      if (token !== 0 && token !== LOST) count++;
-    }
-    return count;
+    return this.usedCells().length;
   }
 }
 

@@ -117,8 +117,6 @@ export function runChunks(tables: readonly Table[]): FragmentChunks {
 
 /** The range tombstones of a sorted run; tables without any are not opened. */
 export function runFragments(tables: readonly Table[]): readonly Fragment[] {
-  const some = tables.filter(({ meta }) => meta.rangeTombstones > 0);
-  return some.length === 1
-    ? some[0].fragments()
-    : some.flatMap((table) => table.fragments());
+  const chunks = runChunks(tables);
+  return chunks.length === 1 ? chunks[0] : chunks.flat();
 }

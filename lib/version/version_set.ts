@@ -244,11 +244,7 @@ export class VersionSet {
       this.removals.add(removal);
       return;
     }
-    try {
-      this.files.remove(path);
-    } catch {
-      // See above.
-    }
+    removeQuietly(this.files, path);
   }
 
   /** Resolves when every file is gone whose removal was begun. */

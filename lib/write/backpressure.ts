@@ -133,18 +133,23 @@ export class Backpressure {
     if (!this.isFull) return undefined;
     const { maintenance, frozenBytes } = this.source;
     maintenance.scheduleFlush();
-    this.refused++;
     if (maintenance.flushError !== undefined) {
+      this.refused++;
       return new VarveError(
         "IO",
         `${frozenBytes} bytes wait for a flush, and flushing fails`,
         { cause: maintenance.flushError },
       );
     }
-    return new VarveError(
-      "BUSY",
-      `${frozenBytes} bytes wait for a flush, ${this.backlogMost} may; await the writes`,
+    return this.busy(
+      `${frozenBytes} bytes wait for a flush, ${this.backlogMost} may`,
     );
+  }
+
+  /** Refuses a write of a program that does not await. */
+  busy(reason: string): VarveError {
+    this.refused++;
+    return new VarveError("BUSY", `${reason}; await the writes`);
   }
 
   /** Delays an acknowledgement of `bytes` bytes as long as is due. */

@@ -22,7 +22,7 @@ import { type MaintainedTree, Maintenance } from "../compaction/maintenance.ts";
 import { type EntryKind, TOMBSTONE } from "../cursor.ts";
 import { copyInto } from "../encoding/bytes.ts";
 import { Decoder } from "../encoding/varint.ts";
-import { invalid, VarveError } from "../errors.ts";
+import { invalid, type VarveError } from "../errors.ts";
 import {
   type ArenaPool,
   entryRoom,
@@ -435,12 +435,8 @@ export class Tree implements MaintainedTree, PressureSource {
 
   /** The refusal of a write for which the log is too long: it could not change yet, for a sync that is under way. */
   private longLog(): VarveError {
-    this.backpressure.refused++;
     this.changeLogSoon();
-    return new VarveError(
-      "BUSY",
-      `the log has ${this.log.bytes} bytes; await the writes`,
-    );
+    return this.backpressure.busy(`the log has ${this.log.bytes} bytes`);
   }
 
   private acknowledge(durability: Durability, bytes: number): Promise<void> {
