@@ -18,8 +18,10 @@
  */
 import {
   compareEnds,
+  countChunksStartingAtOrBefore,
   countStartingAtOrBefore,
   type Fragment,
+  type FragmentChunks,
   isBeforeEnd,
 } from "../memtable/range_tombstones.ts";
 import type { TableMeta } from "../sstable/meta.ts";
@@ -39,23 +41,29 @@ export function findCovered(
   fragmentsOf: (table: TableMeta) => readonly Fragment[],
   snapshots: readonly number[],
 ): TableMeta[] {
-  const lists = runsOf(levels).map((run) =>
-    run.filter((table) => table.rangeTombstones > 0).flatMap(fragmentsOf)
-  ).filter((list) => list.length > 0);
-  return lists.length === 0
+  // A list for each table of a run, as they are: a copy of all of them would cost each flush its time.
+  const runs = runsOf(levels).map((run) =>
+    run.filter((table) => table.rangeTombstones > 0).map(fragmentsOf)
+      .filter((list) => list.length > 0)
+  ).filter((chunks) => chunks.length > 0);
+  return runs.length === 0
     ? []
-    : levels.flat().filter((table) => isCovered(table, lists, snapshots));
+    : levels.flat().filter((table) => isCovered(table, runs, snapshots));
 }
 
 /** Whether range tombstones that hide the table lie side by side from its first key to its last. */
 function isCovered(
   table: TableMeta,
-  lists: readonly (readonly Fragment[])[],
+  runs: readonly FragmentChunks[],
   snapshots: readonly number[],
 ): boolean {
   const { smallest, largest, unbounded } = table;
+  // First of all the last key: range deletes that go up side by side mostly end before it.
+  if (!unbounded && reachFrom(largest, table, runs, snapshots) === undefined) {
+    return false;
+  }
   for (let reached = smallest;;) {
-    const end = reachFrom(reached, table, lists, snapshots);
+    const end = reachFrom(reached, table, runs, snapshots);
     if (end === undefined) return false;
     if (end.length === 0) return true;
     // mutant covered-unbounded: a table without an end goes only under a tombstone without one
@@ -69,13 +77,15 @@ function isCovered(
 function reachFrom(
   key: Uint8Array,
   table: TableMeta,
-  lists: readonly (readonly Fragment[])[],
+  runs: readonly FragmentChunks[],
   snapshots: readonly number[],
 ): Uint8Array | undefined {
   let furthest: Uint8Array | undefined;
-  for (const list of lists) {
+  for (const chunks of runs) {
+    const before = countChunksStartingAtOrBefore(chunks, key, 0, key.length);
+    if (before === 0) continue;
+    const list = chunks[before - 1];
     const count = countStartingAtOrBefore(list, key, 0, key.length);
-    if (count === 0) continue;
     const { end, sequences } = list[count - 1];
     // mutant covered-reach: a tombstone that ends before a key does not hide it
     if (!isBeforeEnd(key, 0, key.length, end)) continue;

@@ -4,7 +4,7 @@ import { findCovered } from "../../../lib/compaction/covered.ts";
 import type { Levels } from "../../../lib/compaction/strategy.ts";
 import type { Fragment } from "../../../lib/memtable/range_tombstones.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
-import { assertEquals } from "../../assert.ts";
+import { assert, assertEquals } from "../../assert.ts";
 import { toBytes } from "../support/entries.ts";
 import { metaOf } from "../support/metas.ts";
 import { fragmentsOf, type Range } from "../support/ranges.ts";
@@ -124,4 +124,44 @@ test("a table's own range tombstones never hide it, and of two only the older on
   const [older, newer] = [deletes(["b", "y", 10]), deletes(["a", "z", 11])];
   assertEquals(covered([[newer, older]]), [older.meta.number]);
   assertEquals(covered([[newer], [older]]), [older.meta.number]);
+});
+
+test("tables of one run hide one together, from wherever in the run it begins", () => {
+  const run = [
+    deletes(["a", "d", 30]),
+    points("d", "dz", 25, 29),
+    deletes(["e", "h", 31], ["h", "m", 40]),
+    deletes(["m", "z", 35]),
+  ];
+  const goes = (table: Made) =>
+    covered([[], run, [table]]).includes(table.meta.number);
+  assertEquals(goes(points("a", "c", 10, 20)), true);
+  assertEquals(goes(points("e", "y", 10, 20)), true);
+  assertEquals(goes(points("l", "m", 10, 20)), true);
+  assertEquals(goes(points("c", "f", 10, 20)), false); // the gap from d to e
+  assertEquals(goes(points("l", "z", 10, 20)), false);
+  assertEquals(goes(points("0", "b", 10, 20)), false);
+});
+
+test("looking for what is hidden costs a few looks at the range tombstones, not one at each", () => {
+  const keyOf = (i: number) => String(i).padStart(6, "0");
+  const count = 20_000;
+  // Side by side, as a queue leaves them that is emptied from the front.
+  const ranges = Array.from(
+    { length: count },
+    (_, i): [string, string, number] => [keyOf(i), keyOf(i + 1), 100 + i],
+  );
+  const queue = deletes(...ranges);
+  let looks = 0;
+  const watched = new Proxy(queue.ranges, {
+    get(list, name): unknown {
+      if (typeof name === "string" && /^\d+$/.test(name)) looks++;
+      return Reflect.get(list, name);
+    },
+  });
+  const hidden = points(keyOf(500), `${keyOf(502)}~`, 10, 20);
+  const rest = points(keyOf(503), keyOf(count), 10, 20);
+  const levels: Made[][] = [[{ ...queue, ranges: watched }], [hidden, rest]];
+  assertEquals(covered(levels), [hidden.meta.number]);
+  assert(looks > 0 && looks < 200, `${looks} looks`);
 });
