@@ -31,6 +31,7 @@ export type { Codecs, CompactionOptions, Options } from "./lib/options.ts";
 export type {
   Bytes,
   CompactionEvent,
+  Compression,
   Durability,
   ErrorEvent,
   FlushEvent,

@@ -23,6 +23,7 @@ import {
   resolveOptions,
 } from "./options.ts";
 import { replayLogs } from "./replay.ts";
+import { CAN_COMPRESS } from "./runtime/compression.ts";
 import { removeQuietly } from "./runtime/remove.ts";
 import type { FileSystem, Lock, Runtime } from "./runtime/runtime.ts";
 import { selectRuntime } from "./runtime/select.ts";
@@ -89,6 +90,7 @@ export async function openWith<K = Uint8Array, V = Uint8Array>(
     throw invalid("the path of a database is a string that is not empty");
   }
   const configuration = resolveOptions(options);
+  checkRuntime(configuration.options);
   const named = path.length > 1 ? path.replace(/\/+$/, "") || "/" : path;
   const { files } = runtime;
   prepareDirectory(files, named, configuration.options);
@@ -101,6 +103,15 @@ export async function openWith<K = Uint8Array, V = Uint8Array>(
     lock.release();
     throw asVarveError(error);
   }
+}
+
+/** Throws unless the runtime can do what the options ask for. */
+function checkRuntime({ compression }: ResolvedOptions): void {
+  if (compression === "none" || CAN_COMPRESS) return;
+  throw new VarveError(
+    "INVALID_CONFIG",
+    `option compression is "${compression}"; accepted: "none", for this runtime has no Zstandard`,
+  );
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { bytes, type Codec } from "./codecs.ts";
 import { VarveError } from "./errors.ts";
-import type { Durability } from "./types.ts";
+import type { Compression, Durability } from "./types.ts";
 
 /** How the tree is kept in shape. All of it may be different at each open. */
 export interface CompactionOptions {
@@ -84,6 +84,16 @@ export interface Options<K = Uint8Array, V = Uint8Array> extends Codecs<K, V> {
   readonly blockCacheSize?: number;
   /** Bits of filter for each key of tables written from now on. A whole number; default 10 (about 1 % false positives); 0 (off) .. 32. */
   readonly bloomBitsPerKey?: number;
+  /**
+   * How data blocks of tables are compressed that are written from now on.
+   * Tables that are there are read whatever this says, and written anew when
+   * they are merged. Default `"none"`. `"zstd"`: JSON and text take a third to
+   * a quarter of the room; a lookup that misses the cache takes 8 to 20 us
+   * longer, a merge two to four times as long on its thread. With larger blocks
+   * (`blockSize`) both are less. A block that would hardly become smaller is
+   * left as it is. The log is not compressed.
+   */
+  readonly compression?: Compression;
   /** How the tree is kept in shape. */
   readonly compaction?: CompactionOptions;
   /** Where the worker's module is, for programs in which it is not found by itself: an absolute URL of `lib/worker.ts`, or of what a bundler made of it. */
@@ -111,6 +121,8 @@ export interface ResolvedOptions {
   readonly blockCacheSize: number;
   /** See {@linkcode Options}. */
   readonly bloomBitsPerKey: number;
+  /** See {@linkcode Options}. */
+  readonly compression: Compression;
   /** See {@linkcode CompactionOptions}. */
   readonly compaction: ResolvedCompaction;
   /** See {@linkcode Options}. */
@@ -323,6 +335,7 @@ export function resolveOptions<K, V>(
     blockSize: reader.whole("blockSize", 4 * KIB, 256, MIB),
     blockCacheSize: reader.whole("blockCacheSize", 64 * MIB, 0, 64 * GIB),
     bloomBitsPerKey: reader.whole("bloomBitsPerKey", 10, 0, 32),
+    compression: reader.choice("compression", ["none", "zstd"]),
     compaction: resolveCompaction(reader.take("compaction")),
     workerUrl: reader.url("workerUrl"),
   };

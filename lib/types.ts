@@ -10,6 +10,9 @@ export type Bytes = Uint8Array | string;
 /** `"sync"`: acknowledged after the log was synced. `"buffered"`: acknowledged once the operating system has it. */
 export type Durability = "sync" | "buffered";
 
+/** How data blocks of tables are compressed: `"none"`, or `"zstd"` (Zstandard, RFC 8878). */
+export type Compression = "none" | "zstd";
+
 /**
  * Bounds of keys. A range without any bound holds every key; `prefix`
  * together with bounds means both.

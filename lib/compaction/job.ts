@@ -19,6 +19,7 @@ import { LevelCursor, runFragments } from "../sstable/level_cursor.ts";
 import type { TableMeta } from "../sstable/meta.ts";
 import type { Table } from "../sstable/table.ts";
 import { TableWriter } from "../sstable/writer.ts";
+import type { Compression } from "../types.ts";
 import { fileName } from "../version/files.ts";
 import type { TombstoneElision } from "./elision.ts";
 import { keptFragments, mergeFragments, MergeStream } from "./merge_stream.ts";
@@ -91,6 +92,8 @@ export interface JobOutput {
   readonly blockSize: number;
   /** Bits of filter for each key. */
   readonly bloomBitsPerKey: number;
+  /** How data blocks are compressed. */
+  readonly compression: Compression;
   /** Milliseconds since 1970. */
   readonly created: number;
 }
@@ -134,12 +137,13 @@ class Outputs {
   }
 
   private open(): TableWriter {
-    const { files, firstNumber, blockSize, bloomBitsPerKey, created } =
-      this.output;
+    const { files, firstNumber, created } = this.output;
+    const { blockSize, bloomBitsPerKey, compression } = this.output;
     const number = firstNumber + this.tables.length;
     return this.writer = new TableWriter(files, this.path(number), number, {
       blockSize,
       bloomBitsPerKey,
+      compression,
       baseSequence: this.oldest,
       keysMax: this.keysMax,
       created,

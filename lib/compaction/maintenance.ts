@@ -266,6 +266,7 @@ export class Maintenance {
       count,
       blockSize: options.blockSize,
       bloomBitsPerKey: options.bloomBitsPerKey,
+      compression: options.compression,
       created: Math.max(0, Math.floor(runtime.wallClock())),
     };
   }

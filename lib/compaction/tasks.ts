@@ -5,6 +5,7 @@
  * @module
  */
 import type { TableMeta } from "../sstable/meta.ts";
+import type { Compression } from "../types.ts";
 import type { Cutting } from "./splitting.ts";
 
 /** A memtable that no longer changes, as other threads are told of it. */
@@ -27,6 +28,8 @@ export interface OutputPlan {
   readonly blockSize: number;
   /** Bits of filter for each key. */
   readonly bloomBitsPerKey: number;
+  /** How data blocks are compressed. */
+  readonly compression: Compression;
   /** Milliseconds since 1970. */
   readonly created: number;
 }

@@ -238,8 +238,16 @@ export class TableCursor extends Cursor {
     }
     const handle = this.handles[ordinal - this.firstHandle];
     const start = handle.offset - this.handles[0].offset;
-    this.table.blockIn(this.chunk.bytes, start, handle, this.block);
-    this.enter(ordinal, this.chunk);
+    const { chunk } = this;
+    const unpacked = this.table.blockIn(
+      chunk.bytes,
+      start,
+      handle,
+      this.block,
+      this.buffer,
+    );
+    if (unpacked !== undefined) this.buffer = unpacked;
+    this.enter(ordinal, unpacked ?? chunk);
   }
 
   private readChunk(ordinal: number, forwards: boolean): void {

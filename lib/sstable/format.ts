@@ -6,7 +6,9 @@
  *           footer
  *
  * section   n  content
- *           1  compression: 0, none
+ *           1  compression: 0, none; of a data block also 1: the content is a
+ *              varint, the length of what was compressed, and a frame of
+ *              Zstandard
  *           4  checksum of content and compression, seeded with
  *              (table number, offset of the section)
  *
@@ -47,7 +49,7 @@
  *           6+4  of the properties
  *           6    table number
  *           6    base sequence: none in the table is lower
- *           4    format version, 2
+ *           4    format version: 2, or 3 if data blocks may be compressed
  *           4    zero
  *           4    checksum of the 60 bytes above, seeded with the low 32
  *                bits of the table number
@@ -73,8 +75,10 @@ import { checksum } from "../runtime/checksum.ts";
 export const SECTION_TRAILER_LENGTH = 5;
 /** Bytes of the footer. */
 export const FOOTER_LENGTH = 72;
-/** The version that is written. */
+/** The version that is written, */
 export const TABLE_VERSION = 2;
+/** or this, if data blocks may be compressed. */
+export const TABLE_VERSION_COMPRESSED = 3;
 /** The oldest version that is read. Tables of version 1 are as those of version 2, without fingerprints. */
 export const TABLE_VERSION_MIN = 1;
 /** In a block's count: offsets are 4 bytes wide. */
@@ -95,6 +99,11 @@ export interface Handle {
   readonly length: number;
 }
 
+/** Section without compression. */
+export const PLAIN = 0;
+/** Section of a frame of Zstandard. */
+export const ZSTANDARD = 1;
+
 /** What the footer says. */
 export interface Footer {
   /** The index. */
@@ -109,6 +118,8 @@ export interface Footer {
   readonly number: number;
   /** What sequences are stored relative to. */
   readonly baseSequence: number;
+  /** Whether data blocks may be compressed. */
+  readonly mayBeCompressed: boolean;
 }
 
 /** The properties, in the order of their ids, from 1. */
@@ -157,7 +168,10 @@ export function encodeFooter(footer: Footer): Uint8Array {
   putHandle(bytes, 30, footer.properties);
   putU48(bytes, 40, footer.number);
   putU48(bytes, 46, footer.baseSequence);
-  putU32(bytes, 52, TABLE_VERSION);
+  const version = footer.mayBeCompressed
+    ? TABLE_VERSION_COMPRESSED
+    : TABLE_VERSION;
+  putU32(bytes, 52, version);
   putU32(bytes, 56, 0);
   putU32(bytes, CHECKED, footerChecksum(bytes, footer.number));
   bytes.set(MAGIC, CHECKED + 4);
@@ -181,11 +195,11 @@ export function decodeFooter(
     throw corruption(path, at, "a footer whose checksum matches", "another");
   }
   const version = getU32(bytes, 52);
-  if (version < TABLE_VERSION_MIN || version > TABLE_VERSION) {
+  if (version < TABLE_VERSION_MIN || version > TABLE_VERSION_COMPRESSED) {
     throw corruption(
       path,
       at + 52,
-      `format version ${TABLE_VERSION_MIN} to ${TABLE_VERSION}`,
+      `format version ${TABLE_VERSION_MIN} to ${TABLE_VERSION_COMPRESSED}`,
       `${version}, which this release does not read`,
     );
   }
@@ -196,6 +210,7 @@ export function decodeFooter(
     properties: getHandle(bytes, 30),
     number: getU48(bytes, 40),
     baseSequence: getU48(bytes, 46),
+    mayBeCompressed: version === TABLE_VERSION_COMPRESSED,
   };
   if (footer.number !== number) {
     throw corruption(path, at + 40, `table ${number}`, `${footer.number}`);
@@ -244,7 +259,12 @@ export function sectionChecksumOf(
   return checksum(NO_COMPRESSION, sum);
 }
 
-/** Throws `CORRUPTION` unless the section of `length` bytes at `bytes[start...]`, read from `offset`, is whole. */
+/**
+ * Throws `CORRUPTION` unless the section of `length` bytes at `bytes[start...]`,
+ * read from `offset`, is whole, and not compressed otherwise than up to `most`.
+ *
+ * @returns How it is compressed.
+ */
 export function verifySection(
   bytes: Uint8Array,
   start: number,
@@ -252,7 +272,8 @@ export function verifySection(
   path: string,
   tableNumber: number,
   offset: number,
-): void {
+  most: number = PLAIN,
+): number {
   const end = start + length + 1;
   const found = getU32(bytes, end);
   const expected = sectionChecksum(bytes, start, end, tableNumber, offset);
@@ -265,12 +286,12 @@ export function verifySection(
       found.toString(16),
     );
   }
-  if (bytes[start + length] !== 0) {
-    throw corruption(
-      path,
-      offset + length,
-      "compression 0",
-      `${bytes[start + length]}, which this release does not read`,
-    );
-  }
+  const compression = bytes[start + length];
+  if (compression <= most) return compression;
+  throw corruption(
+    path,
+    offset + length,
+    `compression ${most} at most`,
+    `${compression}, which this release does not read`,
+  );
 }

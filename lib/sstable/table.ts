@@ -35,14 +35,17 @@ import { FragmentSearch, SEARCH_BYTES } from "../memtable/fragment_search.ts";
 import { type Fragment, isBeforeEnd } from "../memtable/range_tombstones.ts";
 import type { File, FileSystem } from "../runtime/runtime.ts";
 import { Block, BlockEntry, openBlock } from "./block.ts";
+import { unpack } from "./compression.ts";
 import { isFilter, mayContain } from "./filter.ts";
 import {
   decodeFooter,
   type Footer,
   FOOTER_LENGTH,
   type Handle,
+  PLAIN,
   SECTION_TRAILER_LENGTH,
   verifySection,
+  ZSTANDARD,
 } from "./format.ts";
 import type { TableMeta } from "./meta.ts";
 import { TableIndex } from "./table_index.ts";
@@ -172,6 +175,8 @@ export class Table implements PartOwner {
   private known = 0;
   private file: File | undefined;
   private opened: Opened | undefined;
+  /** How data blocks may be compressed: up to this. Known once it is open. */
+  private compressionMost = PLAIN;
   private users = 0;
   private obsolete: (() => void) | undefined;
 
@@ -243,6 +248,7 @@ export class Table implements PartOwner {
   private load(): Opened {
     const footer = this.readFooter();
     const { filter, ranges, properties } = footer;
+    this.compressionMost = footer.mayBeCompressed ? ZSTANDARD : PLAIN;
     const index = this.readIndex(footer.index);
     this.checkProperties(properties, index?.count ?? 0);
     const fragments = ranges.length === 0 ? [] : this.decodeFragments(
@@ -665,23 +671,30 @@ export class Table implements PartOwner {
   ): ReadBuffer {
     const { memory } = this.context;
     const handle = this.handle(ordinal);
-    const length = handle.length + SECTION_TRAILER_LENGTH;
-    const buffer = memory.buffer(length, held);
-    const { bytes } = buffer;
-    this.readBlock(handle, bytes);
-    if (isLookup) this.keep(ordinal, bytes, handle.length);
-    this.resetBlock(this.block, bytes, 0, handle);
+    let { length } = handle;
+    let buffer = memory.buffer(length + SECTION_TRAILER_LENGTH, held);
+    const unpacked = this.readBlock(handle, buffer.bytes);
+    if (unpacked !== undefined) {
+      ({ length } = unpacked);
+      buffer = memory.buffer(length, held);
+      buffer.bytes.set(unpacked);
+    }
+    if (isLookup) this.keep(ordinal, buffer.bytes, length);
+    this.resetBlock(this.block, buffer.bytes, length, handle);
     return buffer;
   }
 
-  /** Reads and verifies a data block. */
-  private readBlock(handle: Handle, bytes: Uint8Array): void {
+  /** Reads and verifies a data block; returns what was compressed, if it was. */
+  private readBlock(
+    handle: Handle,
+    bytes: Uint8Array,
+  ): Uint8Array | undefined {
     const length = handle.length + SECTION_TRAILER_LENGTH;
     this.readRaw(
       bytes.length === length ? bytes : bytes.subarray(0, length),
       handle.offset,
     );
-    this.verifyBlock(bytes, 0, handle);
+    return this.unpacked(bytes, 0, handle);
   }
 
   /** Counts a lookup that missed the cache, and offers it the block. */
@@ -748,11 +761,16 @@ export class Table implements PartOwner {
     const cached = this.copyCached(ordinal, buffer, block, isLookup);
     if (cached !== undefined) return cached;
     const handle = this.handle(ordinal);
-    const enough = withRoom(buffer, handle.length + SECTION_TRAILER_LENGTH);
-    const { bytes } = enough;
-    this.readBlock(handle, bytes);
-    if (isLookup) this.keep(ordinal, bytes, handle.length);
-    this.resetBlock(block, bytes, 0, handle);
+    let { length } = handle;
+    let enough = withRoom(buffer, length + SECTION_TRAILER_LENGTH);
+    const unpacked = this.readBlock(handle, enough.bytes);
+    if (unpacked !== undefined) {
+      ({ length } = unpacked);
+      enough = withRoom(enough, length);
+      enough.bytes.set(unpacked);
+    }
+    if (isLookup) this.keep(ordinal, enough.bytes, length);
+    this.resetBlock(block, enough.bytes, length, handle);
     return enough;
   }
 
@@ -777,30 +795,72 @@ export class Table implements PartOwner {
     return undefined;
   }
 
-  /** Verifies the data block that was read to `bytes[start...]`, and makes `block` of it. */
+  /**
+   * Verifies the data block that was read to `bytes[start...]`, and makes
+   * `block` of it.
+   *
+   * @param buffer Where it is unpacked to, or to a larger one, if it is
+   * compressed.
+   * @returns That buffer; `undefined` if the block lies where it was read to.
+   */
   blockIn(
     bytes: Uint8Array,
     start: number,
     handle: Handle,
     block: Block,
-  ): void {
-    this.verifyBlock(bytes, start, handle);
-    this.resetBlock(block, bytes, start, handle);
+    buffer: ReadBuffer,
+  ): ReadBuffer | undefined {
+    const unpacked = this.unpacked(bytes, start, handle);
+    if (unpacked === undefined) {
+      const { offset, length } = handle;
+      if (!block.reset(bytes, start, length)) throw this.noBlock(offset);
+      return undefined;
+    }
+    const enough = withRoom(buffer, unpacked.length);
+    enough.bytes.set(unpacked);
+    this.resetBlock(block, enough.bytes, unpacked.length, handle);
+    return enough;
   }
 
-  private verifyBlock(bytes: Uint8Array, start: number, handle: Handle): void {
-    this.context.counters.blockReads++;
-    const { offset, length } = handle;
-    verifySection(bytes, start, length, this.path, this.meta.number, offset);
-  }
-
-  private resetBlock(
-    block: Block,
+  /** Verifies a data block; returns what was compressed, if it was. */
+  private unpacked(
     bytes: Uint8Array,
     start: number,
     { offset, length }: Handle,
+  ): Uint8Array | undefined {
+    this.context.counters.blockReads++;
+    const { path, meta, compressionMost } = this;
+    const compression = verifySection(
+      bytes,
+      start,
+      length,
+      path,
+      meta.number,
+      offset,
+      compressionMost,
+    );
+    if (compression === PLAIN) return undefined;
+    const unpacked = unpack(bytes, start, start + length);
+    if (unpacked === undefined) throw this.noBlock(offset);
+    return unpacked;
+  }
+
+  /** Makes `block` of the first `length` bytes, which were read from where the handle says. */
+  private resetBlock(
+    block: Block,
+    bytes: Uint8Array,
+    length: number,
+    { offset }: Handle,
   ): void {
-    if (block.reset(bytes, start, length)) return;
-    throw corruption(this.path, offset, "a block of entries", "another layout");
+    if (!block.reset(bytes, 0, length)) throw this.noBlock(offset);
+  }
+
+  private noBlock(offset: number): Error {
+    return corruption(
+      this.path,
+      offset,
+      "a block of entries",
+      "another layout",
+    );
   }
 }

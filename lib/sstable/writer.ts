@@ -27,14 +27,18 @@ import { type Fragment, isBeforeEnd } from "../memtable/range_tombstones.ts";
 import type { File, FileSystem } from "../runtime/runtime.ts";
 import { BlockBuilder } from "./block_builder.ts";
 import { type FilterBuilder, filterBuilder } from "./filter.ts";
+import { BlockCompressor } from "./compression.ts";
 import {
   encodeFooter,
   type Handle,
+  PLAIN,
   SECTION_TRAILER_LENGTH,
   sectionChecksum,
   sectionChecksumOf,
+  ZSTANDARD,
 } from "./format.ts";
 import type { TableMeta } from "./meta.ts";
+import type { Compression } from "../types.ts";
 
 const BUFFER_LENGTH = 256 * 1024;
 /** Bytes of entries with their whole keys that one block gathers at most: where keys share nearly all of what they are, there would be a thousand times what is written. */
@@ -47,6 +51,8 @@ export interface TableSettings {
   readonly blockSize: number;
   /** Bits of filter for each key. */
   readonly bloomBitsPerKey: number;
+  /** How data blocks are compressed. */
+  readonly compression: Compression;
   /** No sequence in the table is lower. */
   readonly baseSequence: number;
   /** There will be no more keys; Infinity if that is not known. */
@@ -111,6 +117,8 @@ export class TableWriter {
   private readonly block = new BlockBuilder(true);
   private readonly index = new BlockBuilder(false);
   private readonly filter: FilterBuilder;
+  /** Of data blocks; undefined if they are not to be compressed. */
+  private readonly compressor: BlockCompressor | undefined;
   private lastKey = new Uint8Array(256);
   private lastKeyLength = -1;
   private lastSequence = 0;
@@ -140,6 +148,9 @@ export class TableWriter {
     this.number = number;
     this.settings = settings;
     this.filter = filterBuilder(settings.bloomBitsPerKey, settings.keysMax);
+    this.compressor = settings.compression === "zstd"
+      ? new BlockCompressor()
+      : undefined;
     this.output = new Output(files.open(path, "create"));
   }
 
@@ -241,16 +252,20 @@ export class TableWriter {
   }
 
   private endBlock(): void {
-    this.pending = this.writeBlock(this.block);
+    this.pending = this.writeBlock(this.block, this.compressor);
     this.dataBlocks++;
   }
 
-  private writeBlock(block: BlockBuilder): Handle {
+  private writeBlock(
+    block: BlockBuilder,
+    compressor: BlockCompressor | undefined,
+  ): Handle {
     const output = this.output;
     output.reserve(block.size + SECTION_TRAILER_LENGTH);
-    const start = output.length;
-    const end = block.finish(output.buffer, start);
-    return this.endSection(start, end);
+    const { length: start, buffer } = output;
+    const end = block.finish(buffer, start);
+    const packed = compressor?.pack(buffer, start, end) ?? end;
+    return this.endSection(start, packed, packed < end ? ZSTANDARD : PLAIN);
   }
 
   private writeSection(content: Uint8Array): Handle {
@@ -259,7 +274,7 @@ export class TableWriter {
     output.reserve(content.length + SECTION_TRAILER_LENGTH);
     const start = output.length;
     output.buffer.set(content, start);
-    return this.endSection(start, start + content.length);
+    return this.endSection(start, start + content.length, PLAIN);
   }
 
   /** The same without a copy of the content. */
@@ -269,16 +284,16 @@ export class TableWriter {
     const sum = sectionChecksumOf(content, this.number, handle.offset);
     output.writeThrough(content);
     output.reserve(SECTION_TRAILER_LENGTH);
-    output.buffer[output.length] = 0;
+    output.buffer[output.length] = PLAIN;
     putU32(output.buffer, output.length + 1, sum);
     output.length += SECTION_TRAILER_LENGTH;
     return handle;
   }
 
   /** Puts the trailer behind the content at `buffer[start, end)`. */
-  private endSection(start: number, end: number): Handle {
+  private endSection(start: number, end: number, compression: number): Handle {
     const { buffer, offset } = this.output;
-    buffer[end] = 0;
+    buffer[end] = compression;
     const sum = sectionChecksum(buffer, start, end + 1, this.number, offset);
     putU32(buffer, end + 1, sum);
     this.output.length = end + SECTION_TRAILER_LENGTH;
@@ -364,10 +379,13 @@ export class TableWriter {
       ranges: fragments.length === 0
         ? NOWHERE
         : this.writeSection(this.encodeFragments(fragments)),
-      index: this.entries === 0 ? NOWHERE : this.writeBlock(this.index),
+      index: this.entries === 0
+        ? NOWHERE
+        : this.writeBlock(this.index, undefined),
       properties: this.writeSection(this.encodeProperties(fragments.length)),
       number: this.number,
       baseSequence: this.settings.baseSequence,
+      mayBeCompressed: this.compressor !== undefined,
     });
     this.output.reserve(footer.length);
     this.output.buffer.set(footer, this.output.length);

@@ -54,7 +54,12 @@ const BATCH_KEYS = 5;
 const SETTINGS: readonly Options[] = [
   { writeBufferSize: 512, maxFrozenMemtables: 1 },
   { writeBufferSize: 4096, maxFrozenMemtables: 2, blockCacheSize: 4096 },
-  { writeBufferSize: 16384, maxFrozenMemtables: 4, bloomBitsPerKey: 0 },
+  {
+    writeBufferSize: 16384,
+    maxFrozenMemtables: 4,
+    bloomBitsPerKey: 0,
+    compression: "zstd",
+  },
   { writeBufferSize: 2048, maxFrozenMemtables: 16, blockCacheSize: 0 },
 ];
 

@@ -124,6 +124,7 @@ const CHOICES: [name: string, accepted: unknown[]][] = [
   ["durability", ["sync", "buffered"]],
   ["createIfMissing", [true]],
   ["errorIfExists", [true, false]],
+  ["compression", ["none", "zstd"]],
   ["compaction.strategy", ["size-tiered", "leveled"]],
   ["compaction.background", ["worker", "inline", "off"]],
   ["compaction.tombstoneBloomFallback", [true, false]],
@@ -135,7 +136,8 @@ for (const [name, accepted] of CHOICES) {
     for (const value of [...accepted, undefined]) {
       await assertAccepted(optionsWith(name, value));
     }
-    for (const value of ["none", "", 0, 1, null, {}, "SYNC"]) {
+    for (const value of ["none", "", 0, 1, null, {}, "SYNC", "ZSTD"]) {
+      if (accepted.includes(value)) continue;
       const message = await assertRefused(name, optionsWith(name, value));
       if (typeof accepted[0] !== "string") continue;
       for (const choice of accepted) {

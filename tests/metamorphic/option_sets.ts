@@ -36,6 +36,7 @@ export const CHOICES = {
   blockSize: [256, 1024, undefined],
   blockCacheSize: [0, 4096, 65_536, undefined],
   bloomBitsPerKey: [0, 1, 10, 32],
+  compression: [undefined, "zstd"],
   keys: [undefined, COPYING],
   values: [undefined, REVERSING],
 } as const;

@@ -45,6 +45,13 @@ export const OPTION_SETS: Record<string, Options> = {
       tombstoneRatio: 0.1,
     },
   },
+  "compressed": {
+    writeBufferSize: 1024,
+    blockSize: 1024,
+    blockCacheSize: 4096,
+    compression: "zstd",
+    compaction: { minThreshold: 2 },
+  },
   "tombstones without shortcuts": {
     writeBufferSize: 1024,
     blockSize: 1024,

@@ -10,8 +10,10 @@ import { getU32, getU48, putU32 } from "../../../lib/encoding/fixed.ts";
 import { checksum } from "../../../lib/runtime/checksum.ts";
 import {
   FOOTER_LENGTH,
+  PLAIN,
   SECTION_TRAILER_LENGTH,
   sectionChecksum,
+  ZSTANDARD,
 } from "../../../lib/sstable/format.ts";
 import {
   GROUP_HEADER_LENGTH,
@@ -83,10 +85,12 @@ export function sealTable(
     offset: getU48(footer, place),
     length: getU32(footer, place + 6),
   }));
-  for (const { offset, length } of [...handles, ...named]) {
+  for (const handle of [...handles, ...named]) {
+    const { offset, length } = handle;
     const end = offset + length;
     if (length === 0 || end + SECTION_TRAILER_LENGTH > at) continue;
-    bytes[end] = 0;
+    const isPacked = handles.includes(handle) && bytes[end] === ZSTANDARD;
+    if (!isPacked) bytes[end] = PLAIN;
     const sum = sectionChecksum(bytes, offset, end + 1, number, offset);
     putU32(bytes, end + 1, sum);
   }

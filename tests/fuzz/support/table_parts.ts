@@ -12,6 +12,7 @@ import {
   encodeFooter,
   FOOTER_LENGTH,
   type Handle,
+  PLAIN,
   SECTION_TRAILER_LENGTH,
 } from "../../../lib/sstable/format.ts";
 import { sealTable } from "./seals.ts";
@@ -20,12 +21,15 @@ import { sealTable } from "./seals.ts";
 interface DataBlock {
   readonly separator: Uint8Array;
   content: Uint8Array;
+  /** How the content is compressed, as its section says. */
+  readonly compression: number;
 }
 
 /** What a table is made of; a section that is not there is empty. */
 export interface TableParts {
   readonly number: number;
   readonly baseSequence: number;
+  readonly mayBeCompressed: boolean;
   readonly blocks: DataBlock[];
   filter: Uint8Array;
   ranges: Uint8Array;
@@ -55,9 +59,11 @@ export function takeApart(bytes: Uint8Array, number: number): TableParts {
       const { restStart, restLength, valueStart, valueEnd } = entry;
       const rest = bytes.subarray(restStart, restStart + restLength);
       const place = new Decoder(bytes, valueStart, valueEnd);
+      const handle = { offset: place.varint(), length: place.varint() };
       blocks.push({
         separator: Uint8Array.of(...prefix, ...rest),
-        content: contentOf({ offset: place.varint(), length: place.varint() }),
+        content: contentOf(handle),
+        compression: bytes[handle.offset + handle.length],
       });
       if (i + 1 === index.count) break;
     }
@@ -65,6 +71,7 @@ export function takeApart(bytes: Uint8Array, number: number): TableParts {
   return {
     number,
     baseSequence: footer.baseSequence,
+    mayBeCompressed: footer.mayBeCompressed,
     blocks,
     filter: contentOf(footer.filter),
     ranges: contentOf(footer.ranges),
@@ -93,14 +100,18 @@ export function encodeIndex(
 export function putTogether(parts: TableParts): Uint8Array {
   const pieces: Uint8Array[] = [];
   let offset = 0;
-  const place = (content: Uint8Array): Handle => {
+  const place = (content: Uint8Array, compression = PLAIN): Handle => {
     if (content.length === 0) return { offset: 0, length: 0 };
     const handle = { offset, length: content.length };
-    pieces.push(content, new Uint8Array(SECTION_TRAILER_LENGTH));
+    const trailer = new Uint8Array(SECTION_TRAILER_LENGTH);
+    trailer[0] = compression;
+    pieces.push(content, trailer);
     offset += content.length + SECTION_TRAILER_LENGTH;
     return handle;
   };
-  const handles = parts.blocks.map(({ content }) => place(content));
+  const handles = parts.blocks.map(({ content, compression }) =>
+    place(content, compression)
+  );
   const filter = place(parts.filter);
   const ranges = place(parts.ranges);
   const index = place(
@@ -109,10 +120,18 @@ export function putTogether(parts: TableParts): Uint8Array {
         ? new Uint8Array(0)
         : encodeIndex(parts.blocks, handles)),
   );
-  const { number, baseSequence } = parts;
+  const { number, baseSequence, mayBeCompressed } = parts;
   const properties = place(parts.properties);
   pieces.push(
-    encodeFooter({ index, filter, ranges, properties, number, baseSequence }),
+    encodeFooter({
+      index,
+      filter,
+      ranges,
+      properties,
+      number,
+      baseSequence,
+      mayBeCompressed,
+    }),
   );
   const bytes = new Uint8Array(offset + FOOTER_LENGTH);
   let at = 0;

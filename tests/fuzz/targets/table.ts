@@ -14,7 +14,7 @@ import {
   encodeFooter,
   FOOTER_LENGTH,
   type Handle,
-  TABLE_VERSION,
+  TABLE_VERSION_COMPRESSED,
   TABLE_VERSION_MIN,
 } from "../../../lib/sstable/format.ts";
 import { Table } from "../../../lib/sstable/table.ts";
@@ -32,6 +32,7 @@ import {
   makeTable,
   newContext,
   randomEntries,
+  type Settings,
   tablePath,
 } from "../../unit/support/tables.ts";
 import { mutated, randomBytes } from "../support/mutate.ts";
@@ -72,8 +73,12 @@ function someTable(random: Random): MadeTable {
   const fragments = random.chance(50) ? someFragments(random) : [];
   const count = fragments.length > 0 ? random.below(40) : 1 + random.below(60);
   const entries = randomEntries(random, count, someKey);
-  const bloomBitsPerKey = random.pick([0, 1, 10]);
-  return makeTable(entries, fragments, { bloomBitsPerKey }, NUMBER);
+  const settings: Settings = {
+    bloomBitsPerKey: random.pick([0, 1, 10]),
+    blockSize: random.pick([256, 1024]),
+    compression: random.pick(["none", "zstd"]),
+  };
+  return makeTable(entries, fragments, settings, NUMBER);
 }
 
 /** One part of a table changed, the others as they were. */
@@ -218,7 +223,7 @@ function footers(random: Random, valid: Uint8Array): void {
   if ("refused" in outcome) return;
   const again = encodeFooter(outcome.value);
   const version = getU32(changed, VERSION_AT);
-  assert(version >= TABLE_VERSION_MIN && version <= TABLE_VERSION);
+  assert(version >= TABLE_VERSION_MIN && version <= TABLE_VERSION_COMPRESSED);
   putU32(again, VERSION_AT, version); // An older one is read, too.
   const sealed = sealTable(again, NUMBER, []);
   assertEquals(sealed, changed.slice(0, FOOTER_LENGTH));

@@ -54,6 +54,7 @@ function outputTo(files: MemoryFileSystem): JobOutput {
     count: 1,
     blockSize: 256,
     bloomBitsPerKey: 10,
+    compression: "none",
     created: 42,
   };
 }

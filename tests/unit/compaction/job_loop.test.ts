@@ -101,6 +101,7 @@ class Owner {
       count: 1,
       blockSize: 256,
       bloomBitsPerKey: 10,
+      compression: "none",
       created: 1,
     };
   }

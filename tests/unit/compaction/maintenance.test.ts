@@ -849,6 +849,7 @@ test("a task reads nothing but what it was made for", async () => {
       count: 1,
       blockSize: 256,
       bloomBitsPerKey: 10,
+      compression: "none",
       created: 0,
     },
   };

@@ -32,6 +32,7 @@ function flush(memtable: Memtable, snapshots: readonly number[]): Layer {
     count: 1,
     blockSize: 256,
     bloomBitsPerKey: 10,
+    compression: "none",
     created: 0,
   };
   const job = makeFlushJob(memtable, snapshots, output);

@@ -22,6 +22,7 @@ const FOOTER: Footer = {
   properties: { offset: 2 ** 41, length: 77 },
   number: 2 ** 32 - 1,
   baseSequence: 2 ** 47 + 3,
+  mayBeCompressed: false,
 };
 const FILE_LENGTH = 2 ** 42;
 
@@ -37,6 +38,8 @@ test("a footer comes back", () => {
   const bytes = encodeFooter(FOOTER);
   assertEquals(bytes.length, FOOTER_LENGTH);
   assertEquals(decode(bytes), FOOTER);
+  const compressed = { ...FOOTER, mayBeCompressed: true };
+  assertEquals(decode(encodeFooter(compressed)), compressed);
 });
 
 test("a footer holds a number of 48 bits, as its format says", () => {
@@ -80,7 +83,7 @@ test("sections that leave the file are CORRUPTION", () => {
 
 test("a version to come is refused by name, not taken for damage of the sum", () => {
   const bytes = encodeFooter(FOOTER);
-  for (const version of [0, 3]) {
+  for (const version of [0, 4]) {
     putU32(bytes, 52, version);
     putU32(bytes, 60, checksum(bytes.subarray(0, 60), FOOTER.number));
     const error = throwsWith("CORRUPTION", () => decode(bytes));
@@ -89,9 +92,11 @@ test("a version to come is refused by name, not taken for damage of the sum", ()
   }
 });
 
-test("version 1 is read, 2 is written", () => {
+test("version 1 is read, 2 is written, and 3 if blocks may be compressed", () => {
   const bytes = encodeFooter(FOOTER);
   assertEquals(getU32(bytes, 52), 2);
+  const compressed = encodeFooter({ ...FOOTER, mayBeCompressed: true });
+  assertEquals(getU32(compressed, 52), 3);
   putU32(bytes, 52, 1);
   putU32(bytes, 60, checksum(bytes.subarray(0, 60), FOOTER.number));
   assertEquals(decode(bytes), FOOTER);

@@ -126,11 +126,12 @@ const KINDS: Kind[] = [
 
 for (const { name, entries: make, settings, picks = 40 } of KINDS) {
   test(`a table is a sorted list: ${name}`, LONG, () => {
-    for (const seed of [1, 2]) {
+    const ways = [[1, "none"], [2, "none"], [1, "zstd"], [3, "zstd"]] as const;
+    for (const [seed, compression] of ways) {
       const random = new Random(seed);
       const entries = make(random);
-      const message = `seed ${seed}`;
-      const made = makeTable(entries, [], settings);
+      const message = `seed ${seed}, ${compression}`;
+      const made = makeTable(entries, [], { ...settings, compression });
       const probes = around(
         Array.from({ length: picks }, () => random.pick(entries).key),
       );

@@ -160,6 +160,7 @@ export class MiniTree {
           count,
           blockSize: 256,
           bloomBitsPerKey: 10,
+          compression: "none",
           created: 0,
         },
         pick,

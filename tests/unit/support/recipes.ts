@@ -21,6 +21,8 @@ import { toBytes } from "./entries.ts";
 
 /** The version of the formats that recipes write now: the name of their fixtures' directory. */
 export const FORMAT = "v2";
+/** The same of recipes that compress. */
+export const COMPRESSED_FORMAT = "v3";
 
 /** Where a recipe's database lies in memory. */
 const DIRECTORY = "/db";
@@ -96,6 +98,16 @@ export interface Recipe {
   readonly run: (session: Session) => Promise<void>;
 }
 
+/** The directory of a recipe's fixture. */
+export function formatOf({ options }: Recipe): string {
+  return isCompressed(options) ? COMPRESSED_FORMAT : FORMAT;
+}
+
+/** Whether a recipe's bytes are up to the runtime: each has a compressor of its own. */
+export function isCompressed({ compression }: Options): boolean {
+  return compression === "zstd";
+}
+
 const QUIET = { background: "off" } as const;
 const SMALL: Options = { blockSize: 256, compaction: QUIET };
 
@@ -147,6 +159,30 @@ async function tablesOfAllKinds(session: Session): Promise<void> {
   await session.delete(name(2));
 }
 
+/** Blocks that are compressed, beside some that cannot be and a value of many blocks' length. */
+async function blocksOfAllKinds(session: Session): Promise<void> {
+  const { db } = session;
+  for (let i = 0; i < 60; i++) {
+    await session.put(name(i), `value ${i} `.repeat(8));
+  }
+  for (let i = 0; i < 20; i++) {
+    let noise = "";
+    for (let word = i + 1; noise.length < 60;) {
+      word = Math.imul(word, 0x9e3779b1) ^ (word >>> 15);
+      noise += String.fromCharCode(word & 0xff, (word >>> 8) & 0xff);
+    }
+    await session.put(`noise/${name(i)}`, noise);
+  }
+  await session.put("long", "nineteen hundred ".repeat(120));
+  await db.flush();
+  await session.deleteRange(name(10), name(20));
+  for (let i = 0; i < 60; i += 7) {
+    await session.put(name(i), `new ${i} `.repeat(9));
+  }
+  await db.flush();
+  await session.put("in the log", "only");
+}
+
 /** All recipes. */
 export const RECIPES: readonly Recipe[] = [
   {
@@ -191,6 +227,12 @@ export const RECIPES: readonly Recipe[] = [
       await db.flush();
       await db.majorCompact();
     },
+  },
+  {
+    name: "compressed",
+    options: { ...SMALL, blockSize: 1024, compression: "zstd" },
+    ending: "closed",
+    run: blocksOfAllKinds,
   },
   {
     name: "killed-log",

@@ -18,6 +18,7 @@ import {
   type TableContext,
 } from "../../../lib/sstable/table.ts";
 import { TableWriter } from "../../../lib/sstable/writer.ts";
+import type { Compression } from "../../../lib/types.ts";
 import { filled } from "../../engine/support/bytes.ts";
 import type { Random } from "../../engine/support/random.ts";
 import { type Entry, sorted, toBytes, walk } from "./entries.ts";
@@ -31,6 +32,7 @@ export const DIRECTORY = "/db";
 export interface Settings {
   readonly blockSize?: number;
   readonly bloomBitsPerKey?: number;
+  readonly compression?: Compression;
   readonly baseSequence?: number;
   readonly created?: number;
 }
@@ -76,6 +78,7 @@ export function newWriter(
   return new TableWriter(files, tablePath(number), number, {
     blockSize: 256,
     bloomBitsPerKey: 10,
+    compression: "none",
     baseSequence: 0,
     keysMax: Infinity,
     created: 1234,
