@@ -238,16 +238,13 @@ export class TableCursor extends Cursor {
     }
     const handle = this.handles[ordinal - this.firstHandle];
     const start = handle.offset - this.handles[0].offset;
-    const { chunk } = this;
-    const unpacked = this.table.blockIn(
-      chunk.bytes,
-      start,
-      handle,
-      this.block,
-      this.buffer,
-    );
-    if (unpacked !== undefined) this.buffer = unpacked;
-    this.enter(ordinal, unpacked ?? chunk);
+    const { table, block } = this;
+    const { bytes } = this.chunk;
+    if (table.blockIn(bytes, start, handle, block)) {
+      return this.enter(ordinal, this.chunk);
+    }
+    this.buffer = table.unpackBlock(bytes, start, handle, block, this.buffer);
+    this.enter(ordinal, this.buffer);
   }
 
   private readChunk(ordinal: number, forwards: boolean): void {

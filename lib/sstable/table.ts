@@ -671,30 +671,29 @@ export class Table implements PartOwner {
   ): ReadBuffer {
     const { memory } = this.context;
     const handle = this.handle(ordinal);
-    let { length } = handle;
-    let buffer = memory.buffer(length + SECTION_TRAILER_LENGTH, held);
-    const unpacked = this.readBlock(handle, buffer.bytes);
-    if (unpacked !== undefined) {
-      ({ length } = unpacked);
-      buffer = memory.buffer(length, held);
-      buffer.bytes.set(unpacked);
+    const length = handle.length + SECTION_TRAILER_LENGTH;
+    const buffer = memory.buffer(length, held);
+    const { bytes } = buffer;
+    if (this.readBlock(handle, bytes) !== PLAIN) {
+      const content = this.unpacked(bytes, 0, handle);
+      const other = memory.buffer(content.length, held);
+      this.putUnpacked(content, other, handle, this.block);
+      if (isLookup) this.keep(ordinal, other.bytes, content.length);
+      return other;
     }
-    if (isLookup) this.keep(ordinal, buffer.bytes, length);
-    this.resetBlock(this.block, buffer.bytes, length, handle);
+    if (isLookup) this.keep(ordinal, bytes, handle.length);
+    this.resetBlock(this.block, bytes, 0, handle);
     return buffer;
   }
 
-  /** Reads and verifies a data block; returns what was compressed, if it was. */
-  private readBlock(
-    handle: Handle,
-    bytes: Uint8Array,
-  ): Uint8Array | undefined {
+  /** Reads and verifies a data block; returns how it is compressed. */
+  private readBlock(handle: Handle, bytes: Uint8Array): number {
     const length = handle.length + SECTION_TRAILER_LENGTH;
     this.readRaw(
       bytes.length === length ? bytes : bytes.subarray(0, length),
       handle.offset,
     );
-    return this.unpacked(bytes, 0, handle);
+    return this.verifyBlock(bytes, 0, handle);
   }
 
   /** Counts a lookup that missed the cache, and offers it the block. */
@@ -761,16 +760,17 @@ export class Table implements PartOwner {
     const cached = this.copyCached(ordinal, buffer, block, isLookup);
     if (cached !== undefined) return cached;
     const handle = this.handle(ordinal);
-    let { length } = handle;
-    let enough = withRoom(buffer, length + SECTION_TRAILER_LENGTH);
-    const unpacked = this.readBlock(handle, enough.bytes);
-    if (unpacked !== undefined) {
-      ({ length } = unpacked);
-      enough = withRoom(enough, length);
-      enough.bytes.set(unpacked);
+    const enough = withRoom(buffer, handle.length + SECTION_TRAILER_LENGTH);
+    const { bytes } = enough;
+    if (this.readBlock(handle, bytes) !== PLAIN) {
+      const content = this.unpacked(bytes, 0, handle);
+      const other = withRoom(enough, content.length);
+      this.putUnpacked(content, other, handle, block);
+      if (isLookup) this.keep(ordinal, other.bytes, content.length);
+      return other;
     }
-    if (isLookup) this.keep(ordinal, enough.bytes, length);
-    this.resetBlock(block, enough.bytes, length, handle);
+    if (isLookup) this.keep(ordinal, bytes, handle.length);
+    this.resetBlock(block, bytes, 0, handle);
     return enough;
   }
 
@@ -797,62 +797,85 @@ export class Table implements PartOwner {
 
   /**
    * Verifies the data block that was read to `bytes[start...]`, and makes
-   * `block` of it.
-   *
-   * @param buffer Where it is unpacked to, or to a larger one, if it is
-   * compressed.
-   * @returns That buffer; `undefined` if the block lies where it was read to.
+   * `block` of it if it is not compressed; returns whether it is not.
    */
   blockIn(
     bytes: Uint8Array,
     start: number,
     handle: Handle,
     block: Block,
+  ): boolean {
+    if (this.verifyBlock(bytes, start, handle) !== PLAIN) return false;
+    this.resetBlock(block, bytes, start, handle);
+    return true;
+  }
+
+  /**
+   * Unpacks the compressed data block at `bytes[start...]`, which is verified,
+   * to the start of `buffer`, or of a larger one, and makes `block` of it.
+   *
+   * @returns The buffer.
+   */
+  unpackBlock(
+    bytes: Uint8Array,
+    start: number,
+    handle: Handle,
+    block: Block,
     buffer: ReadBuffer,
-  ): ReadBuffer | undefined {
-    const unpacked = this.unpacked(bytes, start, handle);
-    if (unpacked === undefined) {
-      const { offset, length } = handle;
-      if (!block.reset(bytes, start, length)) throw this.noBlock(offset);
-      return undefined;
-    }
-    const enough = withRoom(buffer, unpacked.length);
-    enough.bytes.set(unpacked);
-    this.resetBlock(block, enough.bytes, unpacked.length, handle);
+  ): ReadBuffer {
+    const content = this.unpacked(bytes, start, handle);
+    const enough = withRoom(buffer, content.length);
+    this.putUnpacked(content, enough, handle, block);
     return enough;
   }
 
-  /** Verifies a data block; returns what was compressed, if it was. */
+  /** Returns how the block is compressed. */
+  private verifyBlock(
+    bytes: Uint8Array,
+    start: number,
+    { offset, length }: Handle,
+  ): number {
+    this.context.counters.blockReads++;
+    return verifySection(
+      bytes,
+      start,
+      length,
+      this.path,
+      this.meta.number,
+      offset,
+      this.compressionMost,
+    );
+  }
+
+  private resetBlock(
+    block: Block,
+    bytes: Uint8Array,
+    start: number,
+    { offset, length }: Handle,
+  ): void {
+    if (!block.reset(bytes, start, length)) throw this.noBlock(offset);
+  }
+
+  /** What was compressed to the content at `bytes[start...]`, which is verified. */
   private unpacked(
     bytes: Uint8Array,
     start: number,
     { offset, length }: Handle,
-  ): Uint8Array | undefined {
-    this.context.counters.blockReads++;
-    const { path, meta, compressionMost } = this;
-    const compression = verifySection(
-      bytes,
-      start,
-      length,
-      path,
-      meta.number,
-      offset,
-      compressionMost,
-    );
-    if (compression === PLAIN) return undefined;
-    const unpacked = unpack(bytes, start, start + length);
-    if (unpacked === undefined) throw this.noBlock(offset);
-    return unpacked;
+  ): Uint8Array {
+    const content = unpack(bytes, start, start + length);
+    if (content === undefined) throw this.noBlock(offset);
+    return content;
   }
 
-  /** Makes `block` of the first `length` bytes, which were read from where the handle says. */
-  private resetBlock(
-    block: Block,
-    bytes: Uint8Array,
-    length: number,
+  /** Puts what was unpacked to the start of a buffer that has room, and makes `block` of it. */
+  private putUnpacked(
+    content: Uint8Array,
+    { bytes }: ReadBuffer,
     { offset }: Handle,
+    block: Block,
   ): void {
-    if (!block.reset(bytes, 0, length)) throw this.noBlock(offset);
+    bytes.set(content);
+    if (!block.reset(bytes, 0, content.length)) throw this.noBlock(offset);
   }
 
   private noBlock(offset: number): Error {
