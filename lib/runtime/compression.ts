@@ -28,9 +28,10 @@ export function compress(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * The bytes of a frame. Whoever calls says how many there are.
+ * The bytes of a frame. Whoever calls says how many there are: one at least.
  *
  * @returns Those bytes; `undefined` if it is a frame of another length, or none.
+ * @throws `RangeError` if there is no memory for them.
  */
 export function decompress(
   frame: Uint8Array,
@@ -44,9 +45,15 @@ export function decompress(
     return bytes.length === length
       ? new Uint8Array(bytes.buffer, bytes.byteOffset, length)
       : undefined;
-  } catch {
+  } catch (error) {
+    if (error instanceof RangeError && !isTooLong(error)) throw error;
     return undefined;
   }
+}
+
+/** Whether an error says that there are more bytes than were expected. */
+function isTooLong(error: RangeError): boolean {
+  return (error as { readonly code?: unknown }).code === "ERR_BUFFER_TOO_LARGE";
 }
 
 function missing(): VarveError {

@@ -59,7 +59,7 @@ export function unpack(
 ): Uint8Array | undefined {
   const decoder = new Decoder(bytes, start, end);
   const length = decoder.varint();
-  return decoder.failed || length > LENGTH_MAX
+  return decoder.failed || length === 0 || length > LENGTH_MAX
     ? undefined
     : decompress(bytes.subarray(decoder.position, end), length);
 }

@@ -261,8 +261,9 @@ export function sectionChecksumOf(
 
 /**
  * Throws `CORRUPTION` unless the section of `length` bytes at `bytes[start...]`,
- * read from `offset`, is whole, and not compressed otherwise than up to `most`.
+ * read from `offset`, is whole.
  *
+ * @param most The highest of the ways in which it may be compressed.
  * @returns How it is compressed.
  */
 export function verifySection(

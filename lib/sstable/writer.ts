@@ -25,9 +25,10 @@ import type { EntryKind } from "../cursor.ts";
 import { VarveError } from "../errors.ts";
 import { type Fragment, isBeforeEnd } from "../memtable/range_tombstones.ts";
 import type { File, FileSystem } from "../runtime/runtime.ts";
+import type { Compression } from "../types.ts";
 import { BlockBuilder } from "./block_builder.ts";
-import { type FilterBuilder, filterBuilder } from "./filter.ts";
 import { BlockCompressor } from "./compression.ts";
+import { type FilterBuilder, filterBuilder } from "./filter.ts";
 import {
   encodeFooter,
   type Handle,
@@ -38,7 +39,6 @@ import {
   ZSTANDARD,
 } from "./format.ts";
 import type { TableMeta } from "./meta.ts";
-import type { Compression } from "../types.ts";
 
 const BUFFER_LENGTH = 256 * 1024;
 /** Bytes of entries with their whole keys that one block gathers at most: where keys share nearly all of what they are, there would be a thousand times what is written. */
