@@ -24,6 +24,7 @@ import { directoryBytes, dropPageCache, median } from "./machine.ts";
 const CACHE_BYTES = 8 * 1024 * 1024;
 const LOOKUPS = 50_000;
 const COLD_LOOKUPS = 5_000;
+const CHECKED = 1000;
 const WINDOW = 500;
 
 /** What is compared. */
@@ -102,6 +103,15 @@ function lookUp(db: Db, order: Uint32Array, count: number): number {
   return seconds(start) * 1e6 / count;
 }
 
+/** Checks some of the documents, not timed. */
+function checkSome(db: Db, order: Uint32Array): void {
+  const decoder = new TextDecoder();
+  for (const i of order.subarray(0, CHECKED)) {
+    const found = decoder.decode(db.get(keyOf(i)));
+    if (found !== documentOf(i)) throw new Error(`key ${i} has ${found}`);
+  }
+}
+
 /** Scans and lookups, each of a database that was just opened. */
 async function read(
   directory: string,
@@ -121,6 +131,7 @@ async function read(
   await using db = await openCold();
   const count = isCold ? COLD_LOOKUPS : LOOKUPS;
   figures[`get ${name}, us`] = lookUp(db, order, count);
+  checkSome(db, order);
   return figures;
 }
 

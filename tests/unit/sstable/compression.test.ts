@@ -20,10 +20,10 @@ import {
   assertLessOrEqual,
   assertStringIncludes,
 } from "../../assert.ts";
-import { putTogether, takeApart } from "../../fuzz/support/table_parts.ts";
 import { LONG } from "../../engine/support/configs.ts";
 import { throwsWith } from "../../engine/support/errors.ts";
 import { Random } from "../../engine/support/random.ts";
+import { putTogether, takeApart } from "../../fuzz/support/table_parts.ts";
 import {
   assertSameEntries,
   type Entry,
