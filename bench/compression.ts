@@ -96,8 +96,9 @@ function scanAll(db: Db, count: number): number {
 function lookUp(db: Db, order: Uint32Array, count: number): number {
   const start = performance.now();
   for (let i = 0; i < count; i++) {
-    if (db.get(keyOf(order[i % order.length])) === undefined) {
-      throw new Error(`key ${order[i]} is missing`);
+    const entry = order[i % order.length];
+    if (db.get(keyOf(entry)) === undefined) {
+      throw new Error(`key ${entry} is missing`);
     }
   }
   return seconds(start) * 1e6 / count;
