@@ -11,7 +11,9 @@ import { type Shape, STANDARD } from "./shape.ts";
 import type { Store } from "./stores/store.ts";
 
 const CHECKED_READS = 1000;
+/** How long a store is let alone: so long, and for each so many bytes that it holds. */
 const REST_MILLISECONDS = 1000;
+const REST_BYTES = 256 * 1024 * 1024;
 
 /** Fails unless a value is the right one for its key number. */
 export type Verify = (value: Uint8Array | undefined, number: number) => void;
@@ -88,9 +90,10 @@ export const awaitedPutter =
   };
 
 /** Brings the files to rest, and gives the store a while for what it does when it is let alone. */
-export async function comeToRest(store: Store): Promise<void> {
+export async function comeToRest(store: Store, bytes = 0): Promise<void> {
   await store.settle();
-  await new Promise((resolve) => setTimeout(resolve, REST_MILLISECONDS));
+  const milliseconds = REST_MILLISECONDS * Math.max(1, bytes / REST_BYTES);
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
   await store.settle();
 }
 

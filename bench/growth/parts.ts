@@ -69,8 +69,9 @@ export async function measureFill(
   await store.settle();
   const seconds = (performance.now() - start) / 1000;
   note(bench, "fillrandom, settled", "ops/s", count / seconds);
-  await comeToRest(store);
-  bench.wrote(count * entryBytes(shape));
+  const bytes = count * entryBytes(shape);
+  await comeToRest(store, bytes);
+  bench.wrote(bytes);
   await checkSome(store, count, ofGeneration(1, shape), shape);
 }
 

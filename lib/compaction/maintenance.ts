@@ -146,10 +146,17 @@ const BY_RANGE: ElisionPlan = { by: "range" };
 const REST_MILLISECONDS = 500;
 /** and no more was written in that time: writers would feel a merge at their side. */
 const REST_WRITES = 100;
+/** Before a merge of more bytes it rests for as many times longer: a program that ends soon would begin it each time that it runs, and never end it. */
+const REST_BYTES = 256 * 1024 * 1024;
 
 /** What merges may read at most for closing to wait for them; and how long it waits. */
 const MERGE_AT_CLOSE_BYTES = 16 * 1024 * 1024;
 const MERGE_AT_CLOSE_MILLISECONDS = 2000;
+
+/** The bytes that a pick reads: none if it only moves tables. */
+function bytesReadBy(pick: Pick): number {
+  return pick.type === "merge" ? bytesOf(pick.runs.flat()) : 0;
+}
 
 /** The maintenance of one tree. */
 export class Maintenance {
@@ -177,6 +184,8 @@ export class Maintenance {
   private isMergingBeside = false;
   private inBackground = false;
   private cancelRest: (() => void) | undefined;
+  /** Bytes that were flushed and not yet merged at rest. */
+  private restCredit = 0;
   private isClosing = false;
   private isClosed = false;
   private waiters: Waiter[] = [];
@@ -362,6 +371,7 @@ export class Maintenance {
   ): void {
     const bytesWritten = bytesOf(tables);
     count(this.flushes, memtable.bytes, bytesWritten, seconds);
+    this.restCredit += bytesWritten;
     this.flushError = undefined;
     this.tree.tell({
       type: "flush",
@@ -479,25 +489,30 @@ export class Maintenance {
   /** Merges what is worth it if nothing happens for a while. */
   private mergeAtRest(): void {
     // Inline it would take the program's own time.
-    if (this.place === "inline" || this.pickAtRest() === undefined) return;
+    if (this.place === "inline") return;
+    const pick = this.pickAtRest();
+    if (pick === undefined) return;
     const { runtime, lastSequence } = this.tree;
-    this.cancelRest = runtime.later(REST_MILLISECONDS, () => {
+    const rests = Math.max(1, bytesReadBy(pick) / REST_BYTES);
+    this.cancelRest = runtime.later(rests * REST_MILLISECONDS, () => {
       if (this.flushing !== undefined) return; // Its end begins anew.
       const writes = this.tree.lastSequence - lastSequence;
-      if (writes > REST_WRITES) this.mergeAtRest();
+      if (writes > rests * REST_WRITES) this.mergeAtRest();
       else this.inTheBackground(() => this.compactAtRest());
     });
   }
 
   private pickAtRest(): Pick | undefined {
     const { metas } = this.tree.versions.current;
-    return this.strategy.pickAtRest(metas, this.pickOptions);
+    return this.strategy.pickAtRest(metas, this.pickOptions, this.restCredit);
   }
 
   private async compactAtRest(): Promise<void> {
     await this.exclusively(async () => {
       const picked = this.pickAtRest();
-      if (picked !== undefined) await this.perform(picked, BY_RANGE);
+      if (picked === undefined) return;
+      await this.perform(picked, BY_RANGE);
+      this.restCredit = Math.max(0, this.restCredit - bytesReadBy(picked));
     });
     // What was flushed meanwhile may have made more due.
     await this.compactWhileDue();

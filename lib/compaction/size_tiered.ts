@@ -52,6 +52,9 @@ const MORE_RUNS_GROWTH = 4;
 /** A merge beside another one reads at most this part of its bytes: one that takes nearly as long had better wait, and take more along. */
 const BESIDE_SHARE = 1 / 4;
 
+/** A merge at rest reads at most so many bytes: a quarter of a minute's work, for which an explicit compaction may have to wait. */
+export const REST_BYTES_MOST: number = 2 * 1024 * 1024 * 1024;
+
 /** Tables of fewer bytes are merged even if they do not overlap: each is a file to keep open, with an index and a filter. */
 const MOVED_TABLE_BYTES = 16 * 1024 * 1024;
 
@@ -132,16 +135,30 @@ function countedRuns(
   return { runs, due: letBe + 1 };
 }
 
-/** How many of `runs`, the smallest first, are worth merging into one that has `most` bytes at most; 0 if none are. */
-function worthMerging(runs: readonly SizedRun[], most: number): number {
+/** How many of `runs`, the smallest first, are worth merging into one; 0 if none are. */
+function worthMerging(runs: readonly SizedRun[]): number {
   let count = 0;
   let below = 0;
   runs.forEach(({ size }, i) => {
-    const isInReach = below + size <= most;
-    if (i > 0 && isInReach && below >= size * GROWTH_SHARE) count = i + 1;
+    if (i > 0 && below >= size * GROWTH_SHARE) count = i + 1;
     below += size;
   });
   return count;
+}
+
+/** The runs that may be merged at rest, the smallest first, and their bytes. */
+function runsInReach(
+  levels: Levels,
+  { maxThreshold }: ResolvedCompaction,
+): { readonly runs: SizedRun[]; readonly bytes: number } {
+  const runs: SizedRun[] = [];
+  let bytes = 0;
+  for (const run of sizedRuns(levels).slice(0, maxThreshold)) {
+    if (bytes + run.size > REST_BYTES_MOST) break;
+    runs.push(run);
+    bytes += run.size;
+  }
+  return { runs, bytes };
 }
 
 /** Whether tables are one run as they are, with nothing in them that merging would leave out. */
@@ -159,7 +176,7 @@ function dueRuns(
   if (picked.length < options.minThreshold) {
     const { runs, due } = countedRuns(levels, options);
     if (runs.length < due) return undefined;
-    picked = runs.slice(0, Math.max(2, worthMerging(runs, Infinity)));
+    picked = runs.slice(0, Math.max(2, worthMerging(runs)));
   }
   return picked.slice(0, options.maxThreshold).map(({ tables }) => tables);
 }
@@ -229,10 +246,10 @@ export const sizeTiered: Strategy = {
       : undefined;
   },
 
-  pickAtRest(levels, { maxThreshold }) {
-    const runs = sizedRuns(levels).slice(0, maxThreshold);
-    const count = worthMerging(runs, LARGE_RUN_BYTES);
-    if (count === 0) return undefined;
+  pickAtRest(levels, options, credit) {
+    const { runs, bytes } = runsInReach(levels, options);
+    const count = bytes <= credit ? runs.length : worthMerging(runs);
+    if (count < 2) return undefined;
     return intoOne(runs.slice(0, count).map(({ tables }) => tables), levels);
   },
 

@@ -63,8 +63,18 @@ export interface Strategy {
     underWay: MergePick,
     options: PickOptions,
   ): Pick | undefined;
-  /** What is not due, and yet worth merging while nothing is written: lookups and scans get on faster; `undefined` if nothing is. */
-  pickAtRest(levels: Levels, options: PickOptions): Pick | undefined;
+  /**
+   * What is not due, and yet worth merging while nothing is written: lookups
+   * and scans get on faster; `undefined` if nothing is.
+   *
+   * @param credit Bytes that may be merged for no better reason: what is
+   * taken off it whenever this was done, and added by flushes.
+   */
+  pickAtRest(
+    levels: Levels,
+    options: PickOptions,
+    credit: number,
+  ): Pick | undefined;
   /** Tables worth rewriting alone, each in its level, for their tombstones; the most worthwhile first. */
   pickTombstone(
     levels: Levels,

@@ -60,8 +60,12 @@ class Magnified implements Strategy {
     return this.back(sizeTiered.pickBeside(shown, underWay, options));
   }
 
-  pickAtRest(levels: Levels, options: PickOptions): Pick | undefined {
-    return this.back(sizeTiered.pickAtRest(this.show(levels), options));
+  pickAtRest(
+    levels: Levels,
+    options: PickOptions,
+    credit: number,
+  ): Pick | undefined {
+    return this.back(sizeTiered.pickAtRest(this.show(levels), options, credit));
   }
 
   pickTombstone(
@@ -137,7 +141,8 @@ test(
           tree.do(pick);
         }
         if (random.chance(5)) {
-          const pick = strategy.pickAtRest(tree.metas, tree.options);
+          const credit = random.pick([0, Infinity]);
+          const pick = strategy.pickAtRest(tree.metas, tree.options, credit);
           if (pick !== undefined) {
             tree.do(pick);
             seen.atRest++;

@@ -139,12 +139,13 @@ class FakeTree implements MaintainedTree {
     return memtable;
   }
 
-  /** Adds a table with these entries. */
-  addTable(entries: readonly Entry[]): void {
+  /** Adds a table with these entries, of so many bytes if its size is told. */
+  addTable(entries: readonly Entry[], size?: number): void {
     const number = this.versions.newFileNumber();
     const meta = writeTable(this.files, number, entries);
     assert(meta !== undefined);
-    this.commit({ addTables: [{ level: 0, table: meta }] });
+    const table = { ...meta, size: size ?? meta.size };
+    this.commit({ addTables: [{ level: 0, table }] });
   }
 
   /** The keys of each table, the newest first. */
@@ -318,17 +319,26 @@ async function makeTwoTables(
   return tree;
 }
 
-/** Says that a thread has done the merge that it was given. */
-async function finishMerge(tree: FakeTree, thread: FakeThread): Promise<void> {
+/** Says that a thread has done the flush or the merge that it was given, and left a table of so many bytes if its size is told. */
+async function finish(
+  type: "flush" | "merge",
+  tree: FakeTree,
+  thread: FakeThread,
+  size?: number,
+): Promise<void> {
   const task = taskOf(thread);
-  assertEquals(task.type, "merge");
+  assertEquals(task.type, type);
   const meta = writeTable(tree.files, numberOf(task), entries(10, 200));
   assert(meta !== undefined);
-  const result = { tables: [meta], gains: false };
+  const table = { ...meta, size: size ?? meta.size };
+  const result = { tables: [table], gains: false };
   const id = thread.runs[thread.runs.length - 1];
   thread.say({ type: "done", id, result, seconds: 1 });
   await turns(tree);
 }
+
+const finishMerge = (tree: FakeTree, thread: FakeThread, size?: number) =>
+  finish("merge", tree, thread, size);
 
 test("at rest, and not before, tables are merged that are too few to be due", async () => {
   const threads = new FakeThreads();
@@ -398,6 +408,58 @@ test("where writes go on there is no rest: merges beside them held the program u
   await finishMerge(tree, await threads.getReady());
   assertEquals(tree.tables.length, 1);
   await tree.maintenance.close(false);
+});
+
+test("at rest as much is merged for no better reason as was flushed", async () => {
+  const threads = new FakeThreads();
+  const tree = new FakeTree({}, threads);
+  const flush = async (size: number) => {
+    tree.freeze("a");
+    tree.maintenance.scheduleFlush();
+    await threads.getReady();
+    await finish("flush", tree, threads.last, size);
+  };
+  await flush(1000);
+  assertEquals(threads.waits, []);
+  await flush(100);
+  assertEquals(threads.waits, [500]);
+  await threads.timersGoOff();
+  await finishMerge(tree, threads.last, 1100);
+  assertEquals(tree.versions.current.tables.length, 1);
+  // That is spent, however much more was merged than flushed.
+  await flush(1100);
+  assertEquals(threads.waits, [500]); // For their sizes.
+  await threads.timersGoOff();
+  await finishMerge(tree, threads.last, 2200);
+  await flush(500);
+  assertEquals(threads.waits, []);
+  await flush(200);
+  assertEquals(threads.waits, []);
+  assertEquals(tree.versions.current.tables.length, 3);
+  await tree.maintenance.close(false);
+});
+
+test("the larger the merge, the longer the rest before it: programs that come and go begin none that they do not end", async () => {
+  const mib = 1024 * 1024;
+  for (const [size, rests] of [[mib, 1], [128 * mib, 1], [512 * mib, 4]]) {
+    const threads = new FakeThreads();
+    const tree = new FakeTree({}, threads);
+    tree.addTable(entries(10), size);
+    tree.addTable(entries(10, 100), size);
+    tree.maintenance.scheduleCompaction();
+    await turns(tree);
+    assertEquals(threads.waits, [500 * rests]);
+    // In which so many more may be written.
+    tree.lastSequence += 100 * rests + 1;
+    await threads.timersGoOff();
+    assertEquals(threads.waits, [500 * rests]);
+    assertEquals(threads.threads.length, 0);
+    tree.lastSequence += 100 * rests;
+    await threads.timersGoOff();
+    await finishMerge(tree, await threads.getReady());
+    assertEquals(tree.tables.length, 1);
+    await tree.maintenance.close(false);
+  }
 });
 
 test("what becomes due during a merge at rest is compacted behind it", async () => {

@@ -4,6 +4,7 @@ import {
   bucketsOf,
   LARGE_RUN_BYTES,
   LARGE_RUN_TABLE_BYTES,
+  REST_BYTES_MOST,
   sizeTiered,
 } from "../../../lib/compaction/size_tiered.ts";
 import {
@@ -169,7 +170,7 @@ test("pickMinor() ends: merging what it picks leaves at last nothing to pick", (
 
 test("pickAtRest(): the smallest runs, down to one that those below it nearly outweigh", () => {
   const pick = (...all: number[]) =>
-    sizes(sizeTiered.pickAtRest([tables(...all)], options()));
+    sizes(sizeTiered.pickAtRest([tables(...all)], options(), 0));
   assertEquals(pick(), undefined);
   assertEquals(pick(100), undefined);
   assertEquals(pick(100, 75), [75, 100]);
@@ -181,7 +182,7 @@ test("pickAtRest(): the smallest runs, down to one that those below it nearly ou
   assertEquals(pick(100, 100, 1), [1, 100, 100]);
   const most = options({ minThreshold: 2, maxThreshold: 2 });
   assertEquals(
-    sizes(sizeTiered.pickAtRest([tables(100, 80, 90)], most)),
+    sizes(sizeTiered.pickAtRest([tables(100, 80, 90)], most, 0)),
     [80, 90],
   );
 });
@@ -249,28 +250,61 @@ test("pickBeside(): keys in order are moved, however many there are, and not to 
   assertEquals(pick, { type: "move", tables: small, level: 5 });
 });
 
-test("pickAtRest(): no more than makes one table of level 0", () => {
-  const half = LARGE_RUN_BYTES / 2;
-  const pick = (...all: number[]) =>
-    sizes(sizeTiered.pickAtRest([tables(...all)], options()));
-  assertEquals(pick(half, half), [half, half]);
-  assertEquals(pick(half + 1, half), undefined);
-  assertEquals(pick(half + 1, half, 10, 10), [10, 10]);
+test("pickAtRest(): all that is small enough, whatever its sizes, once as much was flushed", () => {
+  const pick = (credit: number, ...all: number[]) =>
+    sizes(sizeTiered.pickAtRest([tables(...all)], options(), credit));
+  assertEquals(pick(109, 100, 10), undefined);
+  assertEquals(pick(110, 100, 10), [10, 100]);
+  assertEquals(pick(1e15, 100), undefined);
+  assertEquals(pick(1e15), undefined);
+  // Otherwise what is worth it for its sizes.
+  assertEquals(pick(109, 100, 10, 9), [9, 10]);
+  const large = REST_BYTES_MOST;
+  assertEquals(pick(1e15, large, 100, 10), [10, 100]);
+  const most = options({ minThreshold: 2, maxThreshold: 2 });
+  const two = sizeTiered.pickAtRest([tables(100, 20, 1)], most, 1e15);
+  assertEquals(sizes(two), [1, 20]);
+});
+
+test("pickAtRest(): no more than so many bytes, large runs among them", () => {
+  const half = REST_BYTES_MOST / 2;
+  const pick = (...levels: TableMeta[][]) => {
+    const picked = sizeTiered.pickAtRest(levels, options(), 0);
+    if (picked === undefined) return undefined;
+    assert(picked.type === "merge");
+    const read = picked.runs.map((run) => run.map(({ size }) => size));
+    return { read, level: picked.level, outputSize: picked.outputSize };
+  };
+  const large = { level: 6, outputSize: LARGE_RUN_TABLE_BYTES };
+  const small = { level: 0, outputSize: Infinity };
+  assertEquals(pick(tables(half, half)), { read: [[half], [half]], ...large });
+  assertEquals(pick(tables(half + 1, half)), undefined);
+  const rest = pick(tables(half + 1, half, 10, 10));
+  assertEquals(rest, { read: [[10], [10]], ...small });
+  const run = [
+    metaOf({ number: 1, size: half / 2, largest: utf8Bytes("b") }),
+    metaOf({ number: 2, size: half / 2, smallest: utf8Bytes("c") }),
+  ];
+  const both = pick([metaOf({ number: 3, size: half })], [], [], [], run);
+  assertEquals(both?.read, [[half / 2, half / 2], [half]]);
+  assertEquals(both?.level, 6);
 });
 
 test("who writes a table now and then, and rests in between, writes each byte a few times more", () => {
-  for (const count of [10, 100]) {
+  for (const count of [10, 30, 100]) {
     const set = options();
     const unit = LARGE_RUN_BYTES / 10;
     let number = 1;
     let levels: TableMeta[][] = [[], [], [], [], [], [], []];
     let written = 0;
-    const perform = (picked: Pick | undefined) => {
+    let credit = 0;
+    const perform = (picked: Pick | undefined, isAtRest = false) => {
       if (picked === undefined) return false;
       assert(picked.type === "merge");
       const inputs = picked.runs.flat();
       const size = inputs.reduce((sum, table) => sum + table.size, 0);
       written += size;
+      if (isAtRest) credit = Math.max(0, credit - size);
       levels = levels.map((tables) =>
         tables.filter((table) => !inputs.includes(table))
       );
@@ -280,8 +314,9 @@ test("who writes a table now and then, and rests in between, writes each byte a 
     for (let i = 0; i < count; i++) {
       levels[0].push(metaOf({ number: number++, size: unit }));
       written += unit;
+      credit += unit;
       while (perform(sizeTiered.pickMinor(levels, set)));
-      while (perform(sizeTiered.pickAtRest(levels, set)));
+      while (perform(sizeTiered.pickAtRest(levels, set, credit), true));
     }
     // With the log, one more.
     assertLessOrEqual(written / (count * unit), count === 10 ? 4 : 6);
@@ -327,7 +362,7 @@ test("picks leave the list that they are given as it is", () => {
   const before = made.map((meta) => meta.number);
   const set = options({ minThreshold: 2 });
   sizeTiered.pickMinor([made], set);
-  sizeTiered.pickAtRest([made], set);
+  sizeTiered.pickAtRest([made], set, Infinity);
   sizeTiered.pickTombstone([made], set, 0);
   sizeTiered.pickMajor([made], set);
   assertEquals(made.map((meta) => meta.number), before);
@@ -511,7 +546,7 @@ test("tables that do not overlap are one run as they are: keys in ascending orde
   const levels = [four.toReversed(), [], [], [], [], [], ascending(3, 5)];
   const picks = [
     sizeTiered.pickMinor(levels, set),
-    sizeTiered.pickAtRest([four.toReversed()], set),
+    sizeTiered.pickAtRest([four.toReversed()], set, 0),
     sizeTiered.pickMajor([four.toReversed()], set),
   ];
   picks.forEach((pick, i) => {

@@ -78,15 +78,16 @@ export class FakeThreads {
   readonly runtime: Runtime & { readonly files: MemoryFileSystem };
   /** Why no thread can be started, if so. */
   refusal: Error | undefined;
-  #timers: (() => void)[] = [];
+  #timers: { milliseconds: number; callback: () => void }[] = [];
 
   constructor() {
     this.runtime = {
       ...memoryRuntime(),
-      later: (_, callback) => {
-        this.#timers.push(callback);
+      later: (milliseconds, callback) => {
+        const timer = { milliseconds, callback };
+        this.#timers.push(timer);
         return () => {
-          this.#timers = this.#timers.filter((other) => other !== callback);
+          this.#timers = this.#timers.filter((other) => other !== timer);
         };
       },
       startWorker: (events, url) => {
@@ -109,8 +110,13 @@ export class FakeThreads {
   async timersGoOff(): Promise<void> {
     const timers = this.#timers;
     this.#timers = [];
-    for (const callback of timers) callback();
+    for (const { callback } of timers) callback();
     await this.settle();
+  }
+
+  /** The milliseconds of the timers that are to go off. */
+  get waits(): number[] {
+    return this.#timers.map(({ milliseconds }) => milliseconds);
   }
 
   /** Lets promises settle, and the last thread get ready. */
