@@ -45,6 +45,8 @@ export abstract class Cursor {
   valueEnd = 0;
   /** The memory of `value` as words, all of it, where its owner has it so: copies are cheaper then. */
   words: Int32Array | undefined;
+  /** The memory of `value` once more, all of it, where its owner has it so. */
+  view: DataView | undefined;
   /** No entry under this cursor has a higher sequence. */
   newest = MAX_SEQUENCE;
   /** Whether it is known that no two entries under this cursor have the same key. */

@@ -16,17 +16,20 @@ export interface PartOwner {
   dropPart(): void;
 }
 
-/** A buffer to read a block into, whose memory is also at hand as words. */
+/** A buffer to read a block into, whose memory is also at hand as words, and as a view. */
 export class ReadBuffer {
   /** The buffer. */
   readonly bytes: Uint8Array;
   /** The same memory. */
   readonly words: Int32Array;
+  /** The same memory. */
+  readonly view: DataView;
 
   /** A buffer of `length` bytes, or some more: whole words. */
   constructor(length: number) {
     this.words = new Int32Array(Math.ceil(length / 4));
     this.bytes = new Uint8Array(this.words.buffer);
+    this.view = new DataView(this.words.buffer);
   }
 }
 

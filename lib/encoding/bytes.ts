@@ -125,6 +125,43 @@ export function copyInto(
   return at + end - start;
 }
 
+/** Copies of more bytes are cheaper by `set`, whatever it leaves. */
+const VIEWED_BYTES_MAX = 192;
+
+/**
+ * {@linkcode copyInto} where both memories are also at hand as DataViews: by
+ * words, the last of which overlaps the one before it. That takes as long or
+ * less, and makes no view for the collector to find: a merge copies each entry
+ * twice, which left JSC up to 100 MB of them.
+ *
+ * @param fromView Undefined if there is none after all.
+ * @returns The position after the copy.
+ */
+export function copyViewed(
+  into: Uint8Array,
+  intoView: DataView,
+  at: number,
+  from: Uint8Array,
+  fromView: DataView | undefined,
+  start: number,
+  end: number,
+): number {
+  // Places that were reckoned with as doubles keep engines from inlining this.
+  const length = (end - start) | 0;
+  if (fromView === undefined || length < 4 || length > VIEWED_BYTES_MAX) {
+    return copyInto(into, at, from, start, end);
+  }
+  let to = at | 0;
+  let source = start | 0;
+  const next = to + length;
+  const last = source + length - 4;
+  intoView.setInt32(next - 4, fromView.getInt32(last, true), true);
+  for (; source < last; source += 4, to += 4) {
+    intoView.setInt32(to, fromView.getInt32(source, true), true);
+  }
+  return next;
+}
+
 /** A copy in a plain ArrayBuffer of its own, whatever the source lies in. */
 export function copyBytes(
   source: Uint8Array,

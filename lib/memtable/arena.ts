@@ -120,6 +120,8 @@ export abstract class ArenaNodes {
   readonly words: Int32Array;
   /** The arena as bytes. */
   readonly bytes: Uint8Array;
+  /** The arena as a view. */
+  readonly view: DataView;
   /** The node before the one that {@linkcode ArenaNodes.findVersion} found; 0 if none. */
   beforeVersion = 0;
 
@@ -128,6 +130,7 @@ export abstract class ArenaNodes {
     this.arena = arena;
     this.words = new Int32Array(arena);
     this.bytes = new Uint8Array(arena);
+    this.view = new DataView(arena);
   }
 
   /**

@@ -35,6 +35,7 @@ export class ArenaCursor extends Cursor {
     this.key = list.bytes;
     this.value = list.bytes;
     this.words = list.words;
+    this.view = list.view;
   }
 
   override seekToFirst(): void {

@@ -7,17 +7,23 @@
  *
  * @module
  */
-import { copyInto, sharedPrefixLength } from "../encoding/bytes.ts";
+import { copyInto, copyViewed, sharedPrefixLength } from "../encoding/bytes.ts";
 import { putU16, putU32 } from "../encoding/fixed.ts";
 import { MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
 import { FINGERPRINTED, FINGERPRINTS_MAX, WIDE_OFFSETS } from "./format.ts";
 
+/** Bytes of whole entries that there is room for at first. */
+const RAW_LENGTH = 16 * 1024;
+/** Room for more than so many is not kept. */
+const KEPT_RAW_LENGTH = 1024 * 1024;
+
 /** Gathers entries and writes them as a block. */
 export class BlockBuilder {
-  private raw = new Uint8Array(16 * 1024);
+  private raw = new Uint8Array(RAW_LENGTH);
+  private view = new DataView(this.raw.buffer);
   private length = 0;
   /** For each entry: where its key starts in `raw`. */
-  private starts = new Float64Array(64);
+  private starts = new Int32Array(64);
   private keyLengths = new Int32Array(64);
   private fingerprints = new Uint8Array(64);
   private readonly hasFingerprints: boolean;
@@ -39,7 +45,11 @@ export class BlockBuilder {
     return this.count === 0 ? 0 : this.prefixLength() * (this.count - 1);
   }
 
-  /** Adds an entry. Entries come sorted. */
+  /**
+   * Adds an entry. Entries come sorted.
+   *
+   * @param valueView The memory of `value`, all of it, if that is at hand.
+   */
   add(
     key: Uint8Array,
     keyStart: number,
@@ -50,6 +60,7 @@ export class BlockBuilder {
     valueStart: number,
     valueEnd: number,
     fingerprint: number,
+    valueView?: DataView,
   ): void {
     const keyLength = keyEnd - keyStart;
     const needed = this.length + keyLength + (valueEnd - valueStart) +
@@ -63,17 +74,30 @@ export class BlockBuilder {
     let at = copyInto(raw, this.length, key, keyStart, keyEnd);
     at = putVarint(raw, at, tag);
     at = putVarint(raw, at, sequence);
-    this.length = copyInto(raw, at, value, valueStart, valueEnd);
+    this.length = copyViewed(
+      raw,
+      this.view,
+      at,
+      value,
+      valueView,
+      valueStart,
+      valueEnd,
+    );
   }
 
   private growRaw(needed: number): void {
-    const grown = new Uint8Array(Math.max(needed, this.raw.length * 2));
-    grown.set(this.raw.subarray(0, this.length));
-    this.raw = grown;
+    const { raw, length } = this;
+    this.setRaw(Math.max(needed, raw.length * 2));
+    this.raw.set(raw.subarray(0, length));
+  }
+
+  private setRaw(length: number): void {
+    this.raw = new Uint8Array(length);
+    this.view = new DataView(this.raw.buffer);
   }
 
   private growEntries(): void {
-    const starts = new Float64Array(this.count * 2);
+    const starts = new Int32Array(this.count * 2);
     const keyLengths = new Int32Array(this.count * 2);
     const fingerprints = new Uint8Array(this.count * 2);
     starts.set(this.starts);
@@ -101,11 +125,16 @@ export class BlockBuilder {
    * Writes the block at `into[at...]`, where there are {@linkcode size}
    * bytes, and forgets the entries.
    *
+   * @param intoView The memory of `into`, all of it; made if it is not given.
    * @returns The position after the block.
    */
-  finish(into: Uint8Array, at: number): number {
+  finish(
+    into: Uint8Array,
+    at: number,
+    intoView: DataView = new DataView(into.buffer),
+  ): number {
     const blockStart = at;
-    const raw = this.raw;
+    const { raw, view } = this;
     const prefix = this.count === 0 ? 0 : this.prefixLength();
     at = putVarint(into, at, prefix);
     at = copyInto(into, at, raw, 0, prefix);
@@ -115,7 +144,7 @@ export class BlockBuilder {
       const end = i + 1 < this.count ? offsets[i + 1] : this.length;
       offsets[i] = at - blockStart;
       at = putVarint(into, at, this.keyLengths[i] - prefix);
-      at = copyInto(into, at, raw, start, end);
+      at = copyViewed(into, intoView, at, raw, view, start, end);
     }
     const wide = at - blockStart > 0xffff;
     const marked = this.hasFingerprints && this.count <= FINGERPRINTS_MAX;
@@ -137,6 +166,6 @@ export class BlockBuilder {
   private forget(): void {
     this.count = 0;
     this.length = 0;
-    if (this.raw.length > 1024 * 1024) this.raw = new Uint8Array(16 * 1024);
+    if (this.raw.length > KEPT_RAW_LENGTH) this.setRaw(RAW_LENGTH);
   }
 }

@@ -158,6 +158,7 @@ export class TableCursor extends Cursor {
     this.key = EMPTY;
     this.value = EMPTY;
     this.words = undefined;
+    this.view = undefined;
     this.buffer = NO_BUFFER;
     this.chunk = NO_BUFFER;
     giveWorkspace(workspace);
@@ -224,6 +225,7 @@ export class TableCursor extends Cursor {
     this.hasBlock = true;
     this.value = buffer.bytes;
     this.words = buffer.words;
+    this.view = buffer.view;
     const shared = block.shared;
     if (shared > this.key.length) this.key = new Uint8Array(shared * 2);
     block.copyPrefix(this.key);

@@ -65,6 +65,8 @@ export interface TableSettings {
 class Output {
   readonly file: File;
   buffer = new Uint8Array(BUFFER_LENGTH / 16);
+  /** The memory of `buffer`. */
+  view = new DataView(this.buffer.buffer);
   length = 0;
   written = 0;
 
@@ -80,13 +82,18 @@ class Output {
   reserve(count: number): void {
     if (this.length + count <= this.buffer.length) return;
     if (this.buffer.length < BUFFER_LENGTH) {
-      const grown = new Uint8Array(BUFFER_LENGTH);
-      grown.set(this.buffer.subarray(0, this.length));
-      this.buffer = grown;
+      const { buffer, length } = this;
+      this.setBuffer(BUFFER_LENGTH);
+      this.buffer.set(buffer.subarray(0, length));
       return this.reserve(count);
     }
     this.flush();
-    if (count > this.buffer.length) this.buffer = new Uint8Array(count);
+    if (count > this.buffer.length) this.setBuffer(count);
+  }
+
+  private setBuffer(length: number): void {
+    this.buffer = new Uint8Array(length);
+    this.view = new DataView(this.buffer.buffer);
   }
 
   /** Writes bytes without gathering them. */
@@ -102,7 +109,7 @@ class Output {
     this.written += this.length;
     this.length = 0;
     if (this.buffer.length > 16 * BUFFER_LENGTH) {
-      this.buffer = new Uint8Array(BUFFER_LENGTH);
+      this.setBuffer(BUFFER_LENGTH);
     }
   }
 }
@@ -171,7 +178,11 @@ export class TableWriter {
     this.output.file.syncNow();
   }
 
-  /** Adds an entry. */
+  /**
+   * Adds an entry.
+   *
+   * @param valueView The memory of `value`, all of it, if that is at hand.
+   */
   add(
     key: Uint8Array,
     keyStart: number,
@@ -181,6 +192,7 @@ export class TableWriter {
     value: Uint8Array,
     valueStart: number,
     valueEnd: number,
+    valueView?: DataView,
   ): void {
     const isNew = this.checkOrder(key, keyStart, keyEnd, sequence);
     if (this.pending !== undefined) {
@@ -204,6 +216,7 @@ export class TableWriter {
       valueStart,
       valueEnd,
       this.fingerprint,
+      valueView,
     );
     this.entries++;
     this.tombstones += kind;
@@ -262,8 +275,8 @@ export class TableWriter {
   ): Handle {
     const output = this.output;
     output.reserve(block.size + SECTION_TRAILER_LENGTH);
-    const { length: start, buffer } = output;
-    const end = block.finish(buffer, start);
+    const { length: start, buffer, view } = output;
+    const end = block.finish(buffer, start, view);
     const packed = compressor?.pack(buffer, start, end) ?? end;
     return this.endSection(start, packed, packed < end ? ZSTANDARD : PLAIN);
   }

@@ -5,6 +5,7 @@ import {
   compareRanges,
   copyBytes,
   copyInto,
+  copyViewed,
   describeBytes,
   encodeUtf8Into,
   keySuccessor,
@@ -159,6 +160,28 @@ test("copyInto() copies runs of every length, and nothing else", () => {
       const expected = filled(100, 5);
       expected.set(from.slice(start, start + length), 11);
       assertEquals(into, expected, `length ${length}, whole ${whole}`);
+    }
+  }
+});
+
+test("copyViewed() copies runs of every length, and nothing else, with a view and without", () => {
+  for (const kind of ["plain", "shared", "none"]) {
+    for (let length = 0; length <= 260; length++) {
+      const start = 9 + length % 5;
+      const memory = kind === "shared"
+        ? new SharedArrayBuffer(300)
+        : new ArrayBuffer(300);
+      const from = new Uint8Array(memory);
+      from.set(filled(300, 3));
+      const fromView = kind === "none" ? undefined : new DataView(memory);
+      const into = filled(300, 5);
+      const intoView = new DataView(into.buffer);
+      const to = start + length;
+      const at = copyViewed(into, intoView, 11, from, fromView, start, to);
+      assertEquals(at, 11 + length);
+      const expected = filled(300, 5);
+      expected.set(from.slice(start, start + length), 11);
+      assertEquals(into, expected, `length ${length}, ${kind}`);
     }
   }
 });
