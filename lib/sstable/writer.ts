@@ -132,6 +132,7 @@ export class TableWriter {
   /** Of the last key: other work may hash keys between its versions. */
   private fingerprint = 0;
   private pending: Handle | undefined;
+  private readonly handleBytes = new Uint8Array(2 * MAX_VARINT_LENGTH);
   private dataBlocks = 0;
   private entries = 0;
   private tombstones = 0;
@@ -196,7 +197,7 @@ export class TableWriter {
   ): void {
     const isNew = this.checkOrder(key, keyStart, keyEnd, sequence);
     if (this.pending !== undefined) {
-      this.indexBlock(this.separatorBefore(key, keyStart, keyEnd));
+      this.indexBlockBefore(key, keyStart, keyEnd);
     }
     if (isNew) {
       hashKey(key, keyStart, keyEnd);
@@ -313,47 +314,36 @@ export class TableWriter {
     return { offset, length: end - start };
   }
 
-  /** The shortest byte string at or after the last key and before `key`. */
-  private separatorBefore(
-    key: Uint8Array,
-    start: number,
-    end: number,
-  ): Uint8Array {
+  /** Adds the last block to the index, by the shortest byte string at or after its last key and before `key`. */
+  private indexBlockBefore(key: Uint8Array, start: number, end: number): void {
+    const last = this.lastKey;
+    const raised = this.raisedBefore(key, start, end);
+    if (raised < 0) return this.indexBlock(this.lastKeyLength);
+    last[raised]++;
+    this.indexBlock(raised + 1);
+    last[raised]--;
+  }
+
+  /** Up to which byte, raised by one itself, the last key is the shortest byte string after it and before `key`; -1 if none is shorter than the last key. */
+  private raisedBefore(key: Uint8Array, start: number, end: number): number {
     const last = this.lastKey;
     const length = this.lastKeyLength;
     const shared = sharedPrefixLength(last, 0, length, key, start, end);
-    if (shared < length && start + shared < end) {
-      if (last[shared] + 1 < key[start + shared]) {
-        const separator = copyBytes(last, 0, shared + 1);
-        separator[shared]++;
-        return separator;
-      }
-      for (let i = shared + 1; i < length - 1; i++) {
-        if (last[i] === 0xff) continue;
-        const separator = copyBytes(last, 0, i + 1);
-        separator[i]++;
-        return separator;
-      }
+    if (shared >= length || start + shared >= end) return -1;
+    if (last[shared] + 1 < key[start + shared]) return shared;
+    for (let i = shared + 1; i < length - 1; i++) {
+      if (last[i] !== 0xff) return i;
     }
-    return copyBytes(last, 0, length);
+    return -1;
   }
 
-  private indexBlock(separator: Uint8Array): void {
+  /** Adds the last block to the index, by the first bytes of the last key. */
+  private indexBlock(length: number): void {
+    const { handleBytes, lastKey } = this;
     const handle = this.pending ?? NOWHERE;
-    const value = new Uint8Array(2 * MAX_VARINT_LENGTH);
-    const at = putVarint(value, 0, handle.offset);
-    const end = putVarint(value, at, handle.length);
-    this.index.add(
-      separator,
-      0,
-      separator.length,
-      end * 2,
-      0,
-      value,
-      0,
-      end,
-      0,
-    );
+    const at = putVarint(handleBytes, 0, handle.offset);
+    const end = putVarint(handleBytes, at, handle.length);
+    this.index.add(lastKey, 0, length, end * 2, 0, handleBytes, 0, end, 0);
     this.pending = undefined;
   }
 
@@ -367,7 +357,7 @@ export class TableWriter {
   finish(fragments: readonly Fragment[]): TableMeta | undefined {
     if (this.block.count > 0) this.endBlock();
     if (this.pending !== undefined) {
-      this.indexBlock(copyBytes(this.lastKey, 0, this.lastKeyLength));
+      this.indexBlock(this.lastKeyLength);
     }
     if (this.entries === 0 && fragments.length === 0) {
       this.abandon();
