@@ -196,6 +196,7 @@ export class Memtable extends ReadableMemtable<SkipList> {
     value: Uint8Array,
     valueStart: number,
     valueEnd: number,
+    valueView?: DataView,
   ): void {
     this.nodes.add(
       sequence,
@@ -205,6 +206,7 @@ export class Memtable extends ReadableMemtable<SkipList> {
       value,
       valueStart,
       valueEnd,
+      valueView,
     );
     this.tombstones += kind;
     this.note(sequence);

@@ -14,6 +14,7 @@
 import {
   copyBytes,
   copyInto,
+  copyViewed,
   EMPTY,
   sharedPrefixLength,
 } from "../encoding/bytes.ts";
@@ -108,7 +109,12 @@ export class SkipList extends ArenaNodes {
     return this.size - this.words[USED] * 4;
   }
 
-  /** Adds an entry. Its sequence must be higher than every one that its key has in the list. */
+  /**
+   * Adds an entry. Its sequence must be higher than every one that its key has
+   * in the list.
+   *
+   * @param valueView The memory of `value`, all of it, if that is at hand.
+   */
   add(
     sequence: number,
     kind: EntryKind,
@@ -117,6 +123,7 @@ export class SkipList extends ArenaNodes {
     value: Uint8Array,
     valueStart: number,
     valueEnd: number,
+    valueView?: DataView,
   ): void {
     const words = this.words;
     this.target(key, keyLength);
@@ -139,7 +146,15 @@ export class SkipList extends ArenaNodes {
     // mutant oldest-of-the-key: what is behind another key's versions is passed by
     words[node + OLDEST] = isFirst ? node : words[next + OLDEST];
     copyInto(this.bytes, data, key, 0, keyLength);
-    copyInto(this.bytes, data + keyLength, value, valueStart, valueEnd);
+    copyViewed(
+      this.bytes,
+      this.view,
+      data + keyLength,
+      value,
+      valueView,
+      valueStart,
+      valueEnd,
+    );
     words[USED] = (data + keyLength + valueLength + 3) >>> 2;
     words[ENTRIES]++;
     words[node + WAITING] = this.waiting;

@@ -364,6 +364,7 @@ export class Tree implements MaintainedTree, PressureSource {
   /** Adds operations, as the log has them, to the memtable. */
   private addAll(bytes: Uint8Array, length: number): void {
     const operations = new Decoder(bytes, 0, length);
+    const view = new DataView(bytes.buffer);
     while (operations.position < length) {
       const kind = operations.byte();
       const keyStart = operations.skipSized();
@@ -384,6 +385,7 @@ export class Tree implements MaintainedTree, PressureSource {
         bytes,
         valueStart,
         valueEnd,
+        view,
       );
       this.lastSequence = sequence;
       this.userBytes += keyEnd - keyStart + valueEnd - valueStart;
