@@ -29,6 +29,10 @@ export abstract class Cursor {
   valid = false;
   /** The buffer that holds the user key, contiguous. */
   key: Uint8Array = EMPTY;
+  /** The memory of `key` as words, all of it, where its owner has it so: copies are cheaper then. */
+  keyWords: Int32Array | undefined;
+  /** The memory of `key` once more, all of it, where its owner has it so. */
+  keyView: DataView | undefined;
   /** Where the user key starts. */
   keyStart = 0;
   /** Where the user key ends. */

@@ -16,7 +16,7 @@ export interface PartOwner {
   dropPart(): void;
 }
 
-/** A buffer to read a block into, whose memory is also at hand as words, and as a view. */
+/** A buffer to read a block into, or a key, whose memory is also at hand as words, and as a view. */
 export class ReadBuffer {
   /** The buffer. */
   readonly bytes: Uint8Array;

@@ -171,6 +171,7 @@ class Outputs {
       entry.value,
       entry.valueStart,
       entry.valueEnd,
+      entry.keyView,
       entry.view,
     );
     splitter.added();

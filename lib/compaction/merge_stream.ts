@@ -12,7 +12,8 @@
  * @module
  */
 import { type Cursor, MAX_SEQUENCE, TOMBSTONE } from "../cursor.ts";
-import { compareRanges, copyInto } from "../encoding/bytes.ts";
+import { compareRanges } from "../encoding/bytes.ts";
+import { KeyBuffer } from "../encoding/key_buffer.ts";
 import {
   appendFragment,
   type Fragment,
@@ -48,8 +49,7 @@ export class MergeStream {
   private readonly elision: TombstoneElision;
   /** For each stripe the range tombstones as a reader at its end sees them. */
   private readonly covers: readonly RangeCover[];
-  private lastKey = new Uint8Array(64);
-  private lastKeyLength = -1;
+  private readonly last = new KeyBuffer(64);
   private lastStripe = 0;
   private standsOnKept = false;
   private keptOfKey = false;
@@ -104,19 +104,15 @@ export class MergeStream {
 
   private keeps(entry: Cursor): boolean {
     const { key, keyStart, keyEnd, sequence } = entry;
+    const { last } = this;
     const stripe = stripeOf(this.snapshots, sequence);
-    const order = this.lastKeyLength < 0 ? 1 : compareRanges(
-      key,
-      keyStart,
-      keyEnd,
-      this.lastKey,
-      0,
-      this.lastKeyLength,
-    );
+    const order = last.length < 0
+      ? 1
+      : compareRanges(key, keyStart, keyEnd, last.bytes, 0, last.length);
     // mutant merge-keeps-versions: an older version stays for the snapshots between
     if (order === 0 && stripe === this.lastStripe) return false;
     if (order !== 0) {
-      this.rememberKey(key, keyStart, keyEnd);
+      last.set(key, keyStart, keyEnd, entry.keyView);
       this.keptOfKey = false;
     }
     this.lastStripe = stripe;
@@ -129,13 +125,6 @@ export class MergeStream {
     return entry.kind !== TOMBSTONE || stripe > 0 ||
       // mutant merge-keeps-tombstones: otherwise every deleted key may be back
       !this.elision.nothingOlder(key, keyStart, keyEnd, sequence);
-  }
-
-  private rememberKey(key: Uint8Array, start: number, end: number): void {
-    const length = end - start;
-    if (length > this.lastKey.length) this.lastKey = new Uint8Array(length * 2);
-    copyInto(this.lastKey, 0, key, start, end);
-    this.lastKeyLength = length;
   }
 }
 

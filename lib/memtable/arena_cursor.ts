@@ -33,6 +33,8 @@ export class ArenaCursor extends Cursor {
     super();
     this.list = list;
     this.key = list.bytes;
+    this.keyWords = list.words;
+    this.keyView = list.view;
     this.value = list.bytes;
     this.words = list.words;
     this.view = list.view;

@@ -8,12 +8,8 @@
  * @module
  */
 import { type Cursor, PUT } from "../cursor.ts";
-import {
-  compareRanges,
-  copyInto,
-  EMPTY,
-  keySuccessor,
-} from "../encoding/bytes.ts";
+import { compareRanges, copyInto, keySuccessor } from "../encoding/bytes.ts";
+import { KeyBuffer } from "../encoding/key_buffer.ts";
 import type { Results } from "../runtime/results.ts";
 import type { MergingCursor } from "./merging_cursor.ts";
 import type { RangeCover } from "./range_cover.ts";
@@ -37,8 +33,12 @@ const SHORT_RUN = 4;
 /** and the next look is so many entries away. */
 const LOOK_EVERY = 16;
 
+/** What most keys fit in. */
+const LAST_KEY_ROOM = 256;
 /** A buffer for keys that a walk has left: a new one costs as much as some rows. */
-let spareKey = EMPTY;
+let spareKey: KeyBuffer | undefined;
+/** No key. */
+const NO_KEY = new KeyBuffer(0);
 
 /** Where a run ends that another source bounds. Used at once. */
 let stopKey = new Uint8Array(256);
@@ -67,22 +67,18 @@ function isBehind(
 export class Place {
   /** Whether all of the key's entries are passed. */
   isBehind = false;
-  private key = new Uint8Array(64);
-  private length = -1;
+  private readonly key = new KeyBuffer(64);
 
   /** Stands at a key, which is copied. */
   set(key: Uint8Array, start: number, end: number): void {
-    this.length = end - start;
-    if (this.length > this.key.length) {
-      this.key = new Uint8Array(this.length * 2);
-    }
-    copyInto(this.key, 0, key, start, end);
+    this.key.set(key, start, end);
   }
 
   /** The part of `bounds` that is still to come. */
   rest({ start, end }: Bounds, reverse: boolean): Bounds {
-    if (this.length < 0) return { start, end };
-    const key = this.key.slice(0, this.length);
+    const { bytes, length } = this.key;
+    if (length < 0) return { start, end };
+    const key = bytes.slice(0, length);
     const edge = this.isBehind === reverse ? key : keySuccessor(key);
     return reverse ? { start, end: edge } : { start: edge, end };
   }
@@ -118,8 +114,7 @@ export class VisibleRows implements Rows {
   private runLeft = 0;
   /** Entries to be passed before a run is looked for again. */
   private untilLook = 0;
-  private lastKey = EMPTY;
-  private lastKeyLength = -1;
+  private last = NO_KEY;
   private hidden = 0;
 
   /** The rows of `merge` that a reader at `sequence` sees between `bounds`. */
@@ -211,8 +206,8 @@ export class VisibleRows implements Rows {
     this.plain = undefined;
     this.runner = undefined;
     this.merge.close();
-    if (this.lastKey !== EMPTY) spareKey = this.lastKey;
-    this.lastKey = EMPTY;
+    if (this.last !== NO_KEY) spareKey = this.last;
+    this.last = NO_KEY;
     this.onClose?.();
   }
 
@@ -222,7 +217,7 @@ export class VisibleRows implements Rows {
     place.isBehind = top === undefined ||
       this.isLastKey(top.key, top.keyStart, top.keyEnd);
     if (place.isBehind || top === undefined) {
-      place.set(this.lastKey, 0, this.lastKeyLength);
+      place.set(this.last.bytes, 0, this.last.length);
     } else place.set(top.key, top.keyStart, top.keyEnd);
   }
 
@@ -259,7 +254,7 @@ export class VisibleRows implements Rows {
         continue;
       }
       if (this.startRun(top)) return this.takePut(top);
-      this.rememberKey(key, keyStart, keyEnd);
+      this.rememberKey(top);
       const covered = this.covered(key, keyStart, keyEnd);
       if (covered > top.sequence) {
         this.passHidden(top.newest <= covered);
@@ -330,7 +325,7 @@ export class VisibleRows implements Rows {
         continue;
       }
       this.hidden = 0;
-      this.rememberKey(key, keyStart, keyEnd);
+      this.rememberKey(top);
       if (this.takeNewestOfKey(covered)) return true;
     }
     return false;
@@ -381,25 +376,21 @@ export class VisibleRows implements Rows {
   }
 
   private isLastKey(key: Uint8Array, start: number, end: number): boolean {
-    const length = end - start;
-    if (length !== this.lastKeyLength) return false;
-    const last = this.lastKey;
+    const { bytes, length } = this.last;
+    if (end - start !== length) return false;
     // From the end: sorted neighbours differ there.
     for (let i = length - 1; i >= 0; i--) {
-      if (last[i] !== key[start + i]) return false;
+      if (bytes[i] !== key[start + i]) return false;
     }
     return true;
   }
 
-  private rememberKey(key: Uint8Array, start: number, end: number): void {
-    const length = end - start;
-    if (length > this.lastKey.length) {
-      const isSpare = this.lastKey === EMPTY && spareKey.length >= length;
-      this.lastKey = isSpare ? spareKey : new Uint8Array(length * 2);
-      if (isSpare) spareKey = EMPTY;
+  private rememberKey({ key, keyStart, keyEnd, keyView }: Cursor): void {
+    if (this.last === NO_KEY) {
+      this.last = spareKey ?? new KeyBuffer(LAST_KEY_ROOM);
+      spareKey = undefined;
     }
-    copyInto(this.lastKey, 0, key, start, end);
-    this.lastKeyLength = length;
+    this.last.set(key, keyStart, keyEnd, keyView);
   }
 
   /** Takes the entry if it is a row; returns whether it is. */
@@ -412,7 +403,8 @@ export class VisibleRows implements Rows {
   private take(top: Cursor): void {
     const results = this.results;
     if (this.wantKeys) {
-      this.key = results.copy(top.key, top.keyStart, top.keyEnd);
+      const { key, keyStart, keyEnd, keyWords } = top;
+      this.key = results.copy(key, keyStart, keyEnd, keyWords);
     }
     if (this.wantValues) {
       const { value, valueStart, valueEnd, words } = top;

@@ -48,7 +48,8 @@ export class BlockBuilder {
   /**
    * Adds an entry. Entries come sorted.
    *
-   * @param valueView The memory of `value`, all of it, if that is at hand.
+   * @param keyView The memory of `key`, all of it, if that is at hand.
+   * @param valueView That of `value`.
    */
   add(
     key: Uint8Array,
@@ -60,6 +61,7 @@ export class BlockBuilder {
     valueStart: number,
     valueEnd: number,
     fingerprint: number,
+    keyView?: DataView,
     valueView?: DataView,
   ): void {
     const keyLength = keyEnd - keyStart;
@@ -70,13 +72,13 @@ export class BlockBuilder {
     this.starts[this.count] = this.length;
     this.fingerprints[this.count] = fingerprint;
     this.keyLengths[this.count++] = keyLength;
-    const raw = this.raw;
-    let at = copyInto(raw, this.length, key, keyStart, keyEnd);
+    const { raw, view, length } = this;
+    let at = copyViewed(raw, view, length, key, keyView, keyStart, keyEnd);
     at = putVarint(raw, at, tag);
     at = putVarint(raw, at, sequence);
     this.length = copyViewed(
       raw,
-      this.view,
+      view,
       at,
       value,
       valueView,

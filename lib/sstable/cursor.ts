@@ -11,9 +11,9 @@
  *
  * @module
  */
-import { NO_BUFFER, type ReadBuffer, withRoom } from "../cache/table_memory.ts";
+import { NO_BUFFER, ReadBuffer, withRoom } from "../cache/table_memory.ts";
 import { Cursor, type EntryKind } from "../cursor.ts";
-import { copyInto, EMPTY } from "../encoding/bytes.ts";
+import { copyViewed, EMPTY } from "../encoding/bytes.ts";
 import type { Block, BlockEntry } from "./block.ts";
 import { type Handle, SECTION_TRAILER_LENGTH } from "./format.ts";
 import type { Table } from "./table.ts";
@@ -22,9 +22,6 @@ import { giveWorkspace, takeWorkspace, type Workspace } from "./workspace.ts";
 /** Bytes of the first chunk that is read ahead, and of the largest. */
 const FIRST_CHUNK = 16 * 1024;
 const LARGEST_CHUNK = 256 * 1024;
-
-/** Up to here the bytes of a key are copied one by one. */
-const LOOP_BYTES_MAX = 32;
 
 const NO_HANDLES: readonly Handle[] = [];
 
@@ -39,6 +36,7 @@ export class TableCursor extends Cursor {
   private ordinal = -1;
   /** Whether `block` is that of `ordinal`. */
   private hasBlock = false;
+  private keyBuffer: ReadBuffer = NO_BUFFER;
   private buffer: ReadBuffer;
   private readonly isLookup: boolean;
   private at = 0;
@@ -65,7 +63,7 @@ export class TableCursor extends Cursor {
     this.workspace = workspace;
     this.block = workspace.block;
     this.entry = workspace.entry;
-    this.key = workspace.key;
+    this.useKey(workspace.key);
     this.buffer = workspace.buffer;
     this.chunk = workspace.chunk;
     this.isLookup = !sequential;
@@ -152,10 +150,10 @@ export class TableCursor extends Cursor {
     const { workspace } = this;
     if (workspace === undefined) return;
     this.workspace = undefined;
-    workspace.key = this.key;
+    workspace.key = this.keyBuffer;
     workspace.buffer = this.buffer;
     workspace.chunk = this.chunk;
-    this.key = EMPTY;
+    this.useKey(NO_BUFFER);
     this.value = EMPTY;
     this.words = undefined;
     this.view = undefined;
@@ -227,7 +225,7 @@ export class TableCursor extends Cursor {
     this.words = buffer.words;
     this.view = buffer.view;
     const shared = block.shared;
-    if (shared > this.key.length) this.key = new Uint8Array(shared * 2);
+    if (shared > this.key.length) this.useKey(new ReadBuffer(shared * 2));
     block.copyPrefix(this.key);
     this.shared = shared;
   }
@@ -275,18 +273,12 @@ export class TableCursor extends Cursor {
       throw this.table.badEntry(this.ordinal);
     }
     this.at = at;
-    const { bytes } = block;
     const { restStart, restLength, tag } = entry;
     const keyEnd = shared + restLength;
     if (keyEnd > this.key.length) this.growKey(keyEnd);
-    const { key } = this;
-    if (restLength > LOOP_BYTES_MAX) {
-      copyInto(key, shared, bytes, restStart, restStart + restLength);
-    } else {
-      for (let i = 0; i < restLength; i++) {
-        key[shared + i] = bytes[restStart + i];
-      }
-    }
+    const { bytes, view } = this.keyBuffer;
+    const restEnd = restStart + restLength;
+    copyViewed(bytes, view, shared, block.bytes, this.view, restStart, restEnd);
     this.valid = true;
     this.keyEnd = keyEnd;
     this.sequence = this.base + entry.sequence;
@@ -296,8 +288,15 @@ export class TableCursor extends Cursor {
   }
 
   private growKey(length: number): void {
-    const grown = new Uint8Array(length * 2);
-    grown.set(this.key.subarray(0, this.shared));
-    this.key = grown;
+    const grown = new ReadBuffer(length * 2);
+    grown.bytes.set(this.key.subarray(0, this.shared));
+    this.useKey(grown);
+  }
+
+  private useKey(buffer: ReadBuffer): void {
+    this.keyBuffer = buffer;
+    this.key = buffer.bytes;
+    this.keyWords = buffer.words;
+    this.keyView = buffer.view;
   }
 }

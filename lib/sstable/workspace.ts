@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { NO_BUFFER, type ReadBuffer } from "../cache/table_memory.ts";
+import { NO_BUFFER, ReadBuffer } from "../cache/table_memory.ts";
 import { EMPTY } from "../encoding/bytes.ts";
 import { Block, BlockEntry } from "./block.ts";
 
@@ -21,7 +21,7 @@ const KEY_BYTES = 256;
 /** The buffers of one cursor. */
 export class Workspace {
   /** The key that the cursor stands on. */
-  key: Uint8Array = new Uint8Array(KEY_BYTES);
+  key: ReadBuffer = new ReadBuffer(KEY_BYTES);
   /** The block that the cursor stands in, if it was copied out of the cache. */
   buffer: ReadBuffer = NO_BUFFER;
   /** Blocks that were read ahead. */
@@ -41,7 +41,7 @@ export function takeWorkspace(): Workspace {
 
 /** Takes a workspace back. */
 export function giveWorkspace(workspace: Workspace): void {
-  if (spare.length === KEPT || workspace.key.length > KEPT_BYTES) return;
+  if (spare.length === KEPT || workspace.key.bytes.length > KEPT_BYTES) return;
   const { buffer, chunk } = workspace;
   if (buffer.bytes.length > KEPT_BYTES) workspace.buffer = NO_BUFFER;
   if (chunk.bytes.length > KEPT_BYTES) workspace.chunk = NO_BUFFER;

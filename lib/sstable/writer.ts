@@ -14,12 +14,12 @@ import {
   compareBytes,
   compareRanges,
   copyBytes,
-  copyInto,
   EMPTY,
   sharedPrefixLength,
 } from "../encoding/bytes.ts";
 import { putU32 } from "../encoding/fixed.ts";
 import { fingerprintOf, hashKey, keyHash } from "../encoding/hash.ts";
+import { KeyBuffer } from "../encoding/key_buffer.ts";
 import { Encoder, MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
 import type { EntryKind } from "../cursor.ts";
 import { VarveError } from "../errors.ts";
@@ -126,8 +126,7 @@ export class TableWriter {
   private readonly filter: FilterBuilder;
   /** Of data blocks; undefined if they are not to be compressed. */
   private readonly compressor: BlockCompressor | undefined;
-  private lastKey = new Uint8Array(256);
-  private lastKeyLength = -1;
+  private readonly last = new KeyBuffer(256);
   private lastSequence = 0;
   /** Of the last key: other work may hash keys between its versions. */
   private fingerprint = 0;
@@ -182,7 +181,8 @@ export class TableWriter {
   /**
    * Adds an entry.
    *
-   * @param valueView The memory of `value`, all of it, if that is at hand.
+   * @param keyView The memory of `key`, all of it, if that is at hand.
+   * @param valueView That of `value`.
    */
   add(
     key: Uint8Array,
@@ -193,6 +193,7 @@ export class TableWriter {
     value: Uint8Array,
     valueStart: number,
     valueEnd: number,
+    keyView?: DataView,
     valueView?: DataView,
   ): void {
     const isNew = this.checkOrder(key, keyStart, keyEnd, sequence);
@@ -203,7 +204,8 @@ export class TableWriter {
       hashKey(key, keyStart, keyEnd);
       this.filter.add(keyHash.line, keyHash.bits);
       this.fingerprint = fingerprintOf(keyHash.bits);
-      this.rememberKey(key, keyStart, keyEnd);
+      this.last.set(key, keyStart, keyEnd, keyView);
+      this.smallest ??= copyBytes(key, keyStart, keyEnd);
     } else this.olderVersions++;
     this.lastSequence = sequence;
     const block = this.block;
@@ -217,6 +219,7 @@ export class TableWriter {
       valueStart,
       valueEnd,
       this.fingerprint,
+      keyView,
       valueView,
     );
     this.entries++;
@@ -239,15 +242,9 @@ export class TableWriter {
     end: number,
     sequence: number,
   ): boolean {
-    if (this.lastKeyLength < 0) return true;
-    const order = compareRanges(
-      this.lastKey,
-      0,
-      this.lastKeyLength,
-      key,
-      start,
-      end,
-    );
+    const { last } = this;
+    if (last.length < 0) return true;
+    const order = compareRanges(last.bytes, 0, last.length, key, start, end);
     if (order > 0 || (order === 0 && sequence >= this.lastSequence)) {
       throw new VarveError(
         "CORRUPTION",
@@ -255,14 +252,6 @@ export class TableWriter {
       );
     }
     return order < 0;
-  }
-
-  private rememberKey(key: Uint8Array, start: number, end: number): void {
-    const length = end - start;
-    if (length > this.lastKey.length) this.lastKey = new Uint8Array(length * 2);
-    copyInto(this.lastKey, 0, key, start, end);
-    this.lastKeyLength = length;
-    this.smallest ??= copyBytes(key, start, end);
   }
 
   private endBlock(): void {
@@ -316,34 +305,33 @@ export class TableWriter {
 
   /** Adds the last block to the index, by the shortest byte string at or after its last key and before `key`. */
   private indexBlockBefore(key: Uint8Array, start: number, end: number): void {
-    const last = this.lastKey;
+    const { bytes, length } = this.last;
     const raised = this.raisedBefore(key, start, end);
-    if (raised < 0) return this.indexBlock(this.lastKeyLength);
-    last[raised]++;
+    if (raised < 0) return this.indexBlock(length);
+    bytes[raised]++;
     this.indexBlock(raised + 1);
-    last[raised]--;
+    bytes[raised]--;
   }
 
   /** Up to which byte, raised by one itself, the last key is the shortest byte string after it and before `key`; -1 if none is shorter than the last key. */
   private raisedBefore(key: Uint8Array, start: number, end: number): number {
-    const last = this.lastKey;
-    const length = this.lastKeyLength;
-    const shared = sharedPrefixLength(last, 0, length, key, start, end);
+    const { bytes, length } = this.last;
+    const shared = sharedPrefixLength(bytes, 0, length, key, start, end);
     if (shared >= length || start + shared >= end) return -1;
-    if (last[shared] + 1 < key[start + shared]) return shared;
+    if (bytes[shared] + 1 < key[start + shared]) return shared;
     for (let i = shared + 1; i < length - 1; i++) {
-      if (last[i] !== 0xff) return i;
+      if (bytes[i] !== 0xff) return i;
     }
     return -1;
   }
 
   /** Adds the last block to the index, by the first bytes of the last key. */
   private indexBlock(length: number): void {
-    const { handleBytes, lastKey } = this;
+    const { handleBytes, last: { bytes } } = this;
     const handle = this.pending ?? NOWHERE;
     const at = putVarint(handleBytes, 0, handle.offset);
     const end = putVarint(handleBytes, at, handle.length);
-    this.index.add(lastKey, 0, length, end * 2, 0, handleBytes, 0, end, 0);
+    this.index.add(bytes, 0, length, end * 2, 0, handleBytes, 0, end, 0);
     this.pending = undefined;
   }
 
@@ -357,7 +345,7 @@ export class TableWriter {
   finish(fragments: readonly Fragment[]): TableMeta | undefined {
     if (this.block.count > 0) this.endBlock();
     if (this.pending !== undefined) {
-      this.indexBlock(this.lastKeyLength);
+      this.indexBlock(this.last.length);
     }
     if (this.entries === 0 && fragments.length === 0) {
       this.abandon();
@@ -438,9 +426,9 @@ export class TableWriter {
   private meta(fragments: readonly Fragment[]): TableMeta {
     let smallest = this.smallest;
     let largest: Uint8Array = copyBytes(
-      this.lastKey,
+      this.last.bytes,
       0,
-      Math.max(0, this.lastKeyLength),
+      Math.max(0, this.last.length),
     );
     let unbounded = false;
     if (fragments.length > 0) {

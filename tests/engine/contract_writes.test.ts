@@ -5,11 +5,12 @@
  */
 import { test } from "node:test";
 import { Batch, type Db, type KeyRange, type Operation } from "../../mod.ts";
-import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { assert, assertEquals, assertLess, assertRejects } from "../assert.ts";
 import { bytes, filled, keys, rows, text } from "./support/bytes.ts";
 import { LONG } from "./support/configs.ts";
 import { withDb } from "./support/database.ts";
 import { rejectsWith } from "./support/errors.ts";
+import { viewsOf } from "./support/views.ts";
 
 const QUIET = { compaction: { background: "off" } } as const;
 const MAX_KEY = 64 * 1024;
@@ -182,6 +183,15 @@ test("write() counts as one commit", () =>
     await db.write(new Batch().put("a", "1").put("b", "2").delete("c"));
     assertEquals(db.stats().wal.commits, commits + 1);
   }));
+
+test("write() of a batch made a view for each of its values", () =>
+  withDb(async (db) => {
+    const batch = new Batch();
+    const value = filled(150);
+    for (let i = 0; i < 1000; i++) batch.put(`key ${i}`, value);
+    assertLess(await viewsOf(() => db.write(batch)), 100);
+    for (let i = 0; i < 1000; i++) assertEquals(db.get(`key ${i}`), value);
+  }, QUIET));
 
 test("write() with a bad operation applies none of it", () =>
   withDb(async (db) => {

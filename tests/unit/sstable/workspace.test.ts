@@ -86,7 +86,7 @@ test("large buffers are not kept", () => {
   const again = takeWorkspace();
   assert(again === workspace);
   assertEquals([again.buffer, again.chunk], [NO_BUFFER, NO_BUFFER]);
-  again.key = new Uint8Array(1 << 20);
+  again.key = new ReadBuffer(1 << 20);
   giveWorkspace(again);
   assert(takeWorkspace() !== again);
 });
