@@ -125,7 +125,9 @@ export function copyInto(
   return at + end - start;
 }
 
-/** Copies of more bytes are cheaper by `set`, whatever it leaves. */
+/** Copies of fewer bytes are cheaper byte by byte, */
+const VIEWED_BYTES_MIN = 16;
+/** and those of more by `set`, whatever it leaves. */
 const VIEWED_BYTES_MAX = 192;
 
 /**
@@ -148,9 +150,9 @@ export function copyViewed(
 ): number {
   // Places that were reckoned with as doubles keep engines from inlining this.
   const length = (end - start) | 0;
-  if (fromView === undefined || length < 4 || length > VIEWED_BYTES_MAX) {
-    return copyInto(into, at, from, start, end);
-  }
+  const isViewed = fromView !== undefined && length >= VIEWED_BYTES_MIN &&
+    length <= VIEWED_BYTES_MAX;
+  if (!isViewed) return copyInto(into, at, from, start, end);
   let to = at | 0;
   let source = start | 0;
   const next = to + length;

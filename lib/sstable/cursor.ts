@@ -23,6 +23,9 @@ import { giveWorkspace, takeWorkspace, type Workspace } from "./workspace.ts";
 const FIRST_CHUNK = 16 * 1024;
 const LARGEST_CHUNK = 256 * 1024;
 
+/** Up to here the bytes of a key are copied one by one, without a call. */
+const LOOP_BYTES_MAX = 16;
+
 const NO_HANDLES: readonly Handle[] = [];
 
 /** A cursor over a table. */
@@ -276,15 +279,26 @@ export class TableCursor extends Cursor {
     const { restStart, restLength, tag } = entry;
     const keyEnd = shared + restLength;
     if (keyEnd > this.key.length) this.growKey(keyEnd);
-    const { bytes, view } = this.keyBuffer;
-    const restEnd = restStart + restLength;
-    copyViewed(bytes, view, shared, block.bytes, this.view, restStart, restEnd);
+    if (restLength > LOOP_BYTES_MAX) this.copyRest(restStart, restLength);
+    else {
+      const { key } = this;
+      const { bytes } = block;
+      for (let i = 0; i < restLength; i++) {
+        key[shared + i] = bytes[restStart + i];
+      }
+    }
     this.valid = true;
     this.keyEnd = keyEnd;
     this.sequence = this.base + entry.sequence;
     this.kind = (tag & 1) as EntryKind;
     this.valueStart = entry.valueStart;
     this.valueEnd = entry.valueEnd;
+  }
+
+  private copyRest(start: number, length: number): void {
+    const { block, shared, keyBuffer: { bytes, view } } = this;
+    const end = start + length;
+    copyViewed(bytes, view, shared, block.bytes, this.view, start, end);
   }
 
   private growKey(length: number): void {
