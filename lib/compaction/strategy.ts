@@ -67,8 +67,8 @@ export interface Strategy {
    * What is not due, and yet worth merging while nothing is written: lookups
    * and scans get on faster; `undefined` if nothing is.
    *
-   * @param credit Bytes that may be merged for no better reason: what is
-   * taken off it whenever this was done, and added by flushes.
+   * @param credit Bytes that may be merged for no better reason. Flushes add
+   * what they write, merges at rest take off what they read.
    */
   pickAtRest(
     levels: Levels,
