@@ -89,7 +89,12 @@ export const awaitedPutter =
     return store.putAcknowledged(keyOf(number), valueOf(number, 1));
   };
 
-/** Brings the files to rest, and gives the store a while for what it does when it is let alone. */
+/**
+ * Brings the files to rest, and gives the store a while for what it does when
+ * it is let alone.
+ *
+ * @param bytes What it holds, if that may be much: then the while is longer.
+ */
 export async function comeToRest(store: Store, bytes = 0): Promise<void> {
   await store.settle();
   const milliseconds = REST_MILLISECONDS * Math.max(1, bytes / REST_BYTES);

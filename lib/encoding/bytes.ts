@@ -125,6 +125,11 @@ export function copyInto(
   return at + end - start;
 }
 
+/** The memory of an array, all of it, for {@linkcode copyViewed}. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** Copies of fewer bytes are cheaper byte by byte, */
 const VIEWED_BYTES_MIN = 16;
 /** and those of more by `set`, whatever it leaves. */

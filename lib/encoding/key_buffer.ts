@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { copyViewed } from "./bytes.ts";
+import { copyViewed, viewOf } from "./bytes.ts";
 
 /** Room for one key; it grows as it has to. */
 export class KeyBuffer {
@@ -16,7 +16,7 @@ export class KeyBuffer {
   /** No key yet, and room for one of `room` bytes. */
   constructor(room: number) {
     this.bytes = new Uint8Array(room);
-    this.view = new DataView(this.bytes.buffer);
+    this.view = viewOf(this.bytes);
   }
 
   /**
@@ -28,7 +28,7 @@ export class KeyBuffer {
     const length = end - start;
     if (length > this.bytes.length) {
       this.bytes = new Uint8Array(length * 2);
-      this.view = new DataView(this.bytes.buffer);
+      this.view = viewOf(this.bytes);
     }
     copyViewed(this.bytes, this.view, 0, key, keyView, start, end);
     this.length = length;

@@ -7,7 +7,12 @@
  *
  * @module
  */
-import { copyInto, copyViewed, sharedPrefixLength } from "../encoding/bytes.ts";
+import {
+  copyInto,
+  copyViewed,
+  sharedPrefixLength,
+  viewOf,
+} from "../encoding/bytes.ts";
 import { putU16, putU32 } from "../encoding/fixed.ts";
 import { MAX_VARINT_LENGTH, putVarint } from "../encoding/varint.ts";
 import { FINGERPRINTED, FINGERPRINTS_MAX, WIDE_OFFSETS } from "./format.ts";
@@ -20,7 +25,7 @@ const KEPT_RAW_LENGTH = 1024 * 1024;
 /** Gathers entries and writes them as a block. */
 export class BlockBuilder {
   private raw = new Uint8Array(RAW_LENGTH);
-  private view = new DataView(this.raw.buffer);
+  private view = viewOf(this.raw);
   private length = 0;
   /** For each entry: where its key starts in `raw`. */
   private starts = new Int32Array(64);
@@ -95,7 +100,7 @@ export class BlockBuilder {
 
   private setRaw(length: number): void {
     this.raw = new Uint8Array(length);
-    this.view = new DataView(this.raw.buffer);
+    this.view = viewOf(this.raw);
   }
 
   private growEntries(): void {
@@ -133,7 +138,7 @@ export class BlockBuilder {
   finish(
     into: Uint8Array,
     at: number,
-    intoView: DataView = new DataView(into.buffer),
+    intoView: DataView = viewOf(into),
   ): number {
     const blockStart = at;
     const { raw, view } = this;

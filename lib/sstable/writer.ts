@@ -16,6 +16,7 @@ import {
   copyBytes,
   EMPTY,
   sharedPrefixLength,
+  viewOf,
 } from "../encoding/bytes.ts";
 import { putU32 } from "../encoding/fixed.ts";
 import { fingerprintOf, hashKey, keyHash } from "../encoding/hash.ts";
@@ -66,7 +67,7 @@ class Output {
   readonly file: File;
   buffer = new Uint8Array(BUFFER_LENGTH / 16);
   /** The memory of `buffer`. */
-  view = new DataView(this.buffer.buffer);
+  view = viewOf(this.buffer);
   length = 0;
   written = 0;
 
@@ -93,7 +94,7 @@ class Output {
 
   private setBuffer(length: number): void {
     this.buffer = new Uint8Array(length);
-    this.view = new DataView(this.buffer.buffer);
+    this.view = viewOf(this.buffer);
   }
 
   /** Writes bytes without gathering them. */

@@ -20,7 +20,7 @@
 import type { BlockCache } from "../cache/block_cache.ts";
 import { type MaintainedTree, Maintenance } from "../compaction/maintenance.ts";
 import { type EntryKind, TOMBSTONE } from "../cursor.ts";
-import { copyInto } from "../encoding/bytes.ts";
+import { copyInto, viewOf } from "../encoding/bytes.ts";
 import { Decoder } from "../encoding/varint.ts";
 import { invalid, type VarveError } from "../errors.ts";
 import {
@@ -364,7 +364,7 @@ export class Tree implements MaintainedTree, PressureSource {
   /** Adds operations, as the log has them, to the memtable. */
   private addAll(bytes: Uint8Array, length: number): void {
     const operations = new Decoder(bytes, 0, length);
-    const view = new DataView(bytes.buffer);
+    const view = viewOf(bytes);
     while (operations.position < length) {
       const kind = operations.byte();
       const keyStart = operations.skipSized();

@@ -192,6 +192,24 @@ test("blocks of 1 to 60 entries", LONG, () => {
   }
 });
 
+test("a block lies where it was wanted, also in an array that begins within its memory", () => {
+  const add = (builder: BlockBuilder) => {
+    for (let i = 0; i < 40; i++) {
+      const key = toBytes(`a key of some length, number ${100 + i}`);
+      const value = filled(20 + i * 5, i);
+      const tag = value.length * 2;
+      builder.add(key, 0, key.length, tag, i, value, 0, value.length, i);
+    }
+    return builder;
+  };
+  const plain = new Uint8Array(16 * 1024);
+  const end = add(new BlockBuilder(true)).finish(plain, 0);
+  const around = new Uint8Array(plain.length + 100);
+  const within = around.subarray(50, 50 + plain.length);
+  assertEquals(add(new BlockBuilder(true)).finish(within, 0), end);
+  assertEquals(within, plain);
+});
+
 test("blocks of many entries", LONG, () => {
   for (const count of [100, 1000, 5000]) {
     const random = new Random(count);
