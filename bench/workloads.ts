@@ -11,7 +11,7 @@ import { type Shape, STANDARD } from "./shape.ts";
 import type { Store } from "./stores/store.ts";
 
 const CHECKED_READS = 1000;
-/** How long a store is let alone: so long, and for each so many bytes that it holds. */
+/** How long a store is let alone: so long, or so long for each so many bytes that it holds. */
 const REST_MILLISECONDS = 1000;
 const REST_BYTES = 256 * 1024 * 1024;
 

@@ -187,7 +187,11 @@ export class Memtable extends ReadableMemtable<SkipList> {
     return this.newest === 0;
   }
 
-  /** Adds a put or a point tombstone. There must be room for it. */
+  /**
+   * Adds a put or a point tombstone. There must be room for it.
+   *
+   * @param valueView The memory of `value`, all of it, if that is at hand.
+   */
   add(
     sequence: number,
     kind: EntryKind,

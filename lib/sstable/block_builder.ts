@@ -21,6 +21,8 @@ import { FINGERPRINTED, FINGERPRINTS_MAX, WIDE_OFFSETS } from "./format.ts";
 const RAW_LENGTH = 16 * 1024;
 /** Room for more than so many is not kept. */
 const KEPT_RAW_LENGTH = 1024 * 1024;
+/** Places in it are integers of 32 bits. */
+const RAW_LENGTH_MOST = 2 ** 31 - 1;
 
 /** Gathers entries and writes them as a block. */
 export class BlockBuilder {
@@ -93,8 +95,12 @@ export class BlockBuilder {
   }
 
   private growRaw(needed: number): void {
+    if (needed > RAW_LENGTH_MOST) {
+      throw new Error(`a block would have ${needed} bytes of entries`);
+    }
     const { raw, length } = this;
-    this.setRaw(Math.max(needed, raw.length * 2));
+    const doubled = Math.min(raw.length * 2, RAW_LENGTH_MOST);
+    this.setRaw(Math.max(needed, doubled));
     this.raw.set(raw.subarray(0, length));
   }
 
