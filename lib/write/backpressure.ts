@@ -34,7 +34,7 @@ const SLOWED_FROM = 0.5;
 const DELAY_LEAST = 1;
 /** Milliseconds for which a writer may make up for time in which it wrote nothing. */
 const BURST = 10;
-/** Milliseconds of sleep between two looks at the rate: pressure may be gone. */
+/** Milliseconds of sleep between two looks at the rate: it may be higher by then. */
 const NAP = 20;
 /** Bytes a second that nobody writes: no bound, as a number that can be reckoned with. */
 const RATE_ANY = 2 ** 50;
@@ -81,6 +81,9 @@ export class Backpressure {
   private delayed:
     | { readonly acknowledged: Promise<void>; readonly promise: Promise<void> }
     | undefined;
+  /** Resolves when the pressure ends; there while somebody naps. */
+  private end: Promise<void> | undefined;
+  private wake: (() => void) | undefined;
   private waiting = 0;
   private waitingSince = 0;
   private episode:
@@ -113,6 +116,9 @@ export class Backpressure {
 
   private ends(): void {
     this.unpaid = 0;
+    this.wake?.();
+    this.wake = undefined;
+    this.end = undefined;
     this.episodeEnds();
   }
 
@@ -222,9 +228,15 @@ export class Backpressure {
     let rest = this.charge(0);
     for (let naps = rest / NAP; naps > 0 && !this.isClosed; naps--) {
       if (rest <= DELAY_LEAST || !this.isOn) return;
-      await this.source.runtime.sleep(Math.min(rest, NAP));
+      await this.nap(Math.min(rest, NAP));
       rest = this.charge(0);
     }
+  }
+
+  /** Sleeps for some milliseconds, unless the pressure ends before. */
+  private nap(milliseconds: number): Promise<void> {
+    this.end ??= new Promise((resolve) => this.wake = resolve);
+    return Promise.race([this.source.runtime.sleep(milliseconds), this.end]);
   }
 
   private waitBegins(): void {

@@ -89,6 +89,17 @@ test("a burst into the last memtable that may be filled is not slowed before tha
   assertGreater(await delayAt(0.99), 5000);
 });
 
+test("who naps for pressure that ends is woken, and not by the timer", async () => {
+  const [source, backpressure] = start(0.5);
+  source.runtime.sleep = () => new Promise(() => {});
+  const delayed = backpressure.delay(Promise.resolve(), 17 * MIB);
+  for (let i = 0; i < 5; i++) await Promise.resolve();
+  source.pressure = 0;
+  backpressure.update();
+  await delayed;
+  assertEquals(source.told.map((event) => event.begins), [true, false]);
+});
+
 test("a delay ends with the pressure, whatever was to be paid for", async () => {
   const [source, backpressure] = start(0.99);
   const begin = source.now;
