@@ -81,9 +81,17 @@ export class SlicedJob implements RunningTask {
   private async runInSlices(): Promise<void> {
     await this.runtime.pause();
     while (!this.isOver) {
-      this.step();
-      if (!this.isOver) await this.runtime.pause();
+      const waiting = this.step();
+      if (waiting !== undefined) await this.wait(waiting);
+      else if (!this.isOver) await this.runtime.pause();
     }
+  }
+
+  /** Waits for what the job waits for: how long that takes counts, for writers are slowed by it. */
+  private async wait(waiting: Promise<void>): Promise<void> {
+    const start = this.runtime.monotonicClock();
+    await waiting;
+    this.seconds += (this.runtime.monotonicClock() - start) / 1000;
   }
 
   abort(): void {
@@ -93,24 +101,27 @@ export class SlicedJob implements RunningTask {
     this.end.failed(aborted());
   }
 
-  /** Works for some milliseconds, or to the end. */
-  private step(): void {
+  /** Works for some milliseconds, to the end, or until there is something to wait for, which it returns. */
+  private step(): Promise<void> | undefined {
     const start = this.runtime.monotonicClock();
     try {
       for (;;) {
         const { done, value } = this.job.next();
         const elapsed = this.runtime.monotonicClock() - start;
-        if (!done && elapsed < SLICE_MILLISECONDS) continue;
+        if (!done && value === undefined && elapsed < SLICE_MILLISECONDS) {
+          continue;
+        }
         this.seconds += elapsed / 1000;
-        if (!done) return;
+        if (!done) return value ?? undefined;
         this.isOver = true;
         this.end.done(value, this.seconds);
-        return;
+        return undefined;
       }
     } catch (error) {
       this.isOver = true;
       this.end.failed(error);
     }
+    return undefined;
   }
 }
 

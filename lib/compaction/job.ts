@@ -3,8 +3,9 @@
  * whoever runs them commits what they return.
  *
  * A job is a generator that gives way every so many entries, so that the same
- * code runs at one go, in slices between a program's own work, or elsewhere.
- * It never waits. A job that fails or is given up removes all its outputs.
+ * code runs in slices between a program's own work, or elsewhere. What it has
+ * to wait for, syncs under way, it yields. A job that fails or is given up
+ * removes all its outputs.
  *
  * @module
  */
@@ -25,15 +26,15 @@ import type { TombstoneElision } from "./elision.ts";
 import { keptFragments, mergeFragments, MergeStream } from "./merge_stream.ts";
 import { type Cutting, Splitter, UNCUT } from "./splitting.ts";
 
-/** Work in slices: gives way at each `yield`. */
-export type Job<T> = Generator<void, T, void>;
+/** Work in slices: gives way at each `yield`, and has nothing to do before a promise that it yields is resolved. It does not reject. */
+export type Job<T> = Generator<Promise<void> | void, T, void>;
 
 /** Entries between two points at which a job gives way. */
 const ENTRIES_PER_STEP = 64;
 /** Range tombstones between two points at which a job gives way. */
 const FRAGMENTS_PER_STEP = 16;
-/** Bytes after which a job syncs what it wrote: many short waits in place of a long one. */
-const BYTES_PER_SYNC = 1024 * 1024;
+/** Tables that may be under way to the disk while the next one is written. */
+const UNSETTLED_MOST = 1;
 
 /** What a job reads. */
 export interface JobInput {
@@ -118,6 +119,8 @@ class Outputs {
   private readonly keysMax: number;
   private readonly splitter: Splitter;
   private writer: TableWriter | undefined;
+  /** Writers of the last tables, which are complete and not yet durable. */
+  private readonly unsettled: TableWriter[] = [];
 
   /** @param keysMax The most keys that one table gets; Infinity if that is not known. */
   constructor(
@@ -196,21 +199,31 @@ class Outputs {
     const writer = this.writer ?? this.open();
     const table = writer.finish(pieces);
     this.writer = undefined;
-    if (table !== undefined) this.tables.push(table);
+    if (table === undefined) return;
+    this.tables.push(table);
+    this.unsettled.push(writer);
+    writer.syncIfMuch();
   }
 
-  /** Syncs what was written if that is much, so that no sync takes long. */
-  syncIfMuch(): void {
-    const { writer } = this;
-    if (writer !== undefined && writer.unsyncedBytes >= BYTES_PER_SYNC) {
-      writer.syncWritten();
+  /** Has what was written synced while the job goes on; waits if too much of it is not yet durable. */
+  *keepSyncing(): Job<void> {
+    this.writer?.syncIfMuch();
+    yield* this.settle(UNSETTLED_MOST);
+  }
+
+  /** Waits until all complete tables but `most` are durable. */
+  private *settle(most: number): Job<void> {
+    while (this.unsettled.length > most) {
+      yield* this.unsettled[0].settle();
+      this.unsettled.shift();
     }
   }
 
   /** Ends the last outputs; all of them are durable then. */
-  finish(): void {
+  *finish(): Job<void> {
     this.cutBefore(undefined, 0, 0);
     this.endTable(undefined);
+    yield* this.settle(0);
     if (this.tables.length === 0) return;
     const { files, directory } = this.output;
     try {
@@ -224,6 +237,7 @@ class Outputs {
   /** Removes every output. */
   abandon(): void {
     this.writer?.abandon();
+    for (const writer of this.unsettled) writer.abandon();
     for (const { number } of this.tables) {
       removeQuietly(this.output.files, this.path(number));
     }
@@ -259,7 +273,7 @@ export function* mergeIntoTables(
     const stream = new MergeStream(merge, fragments, snapshots, elision);
     yield* writeAll(stream, outputs);
     yield;
-    outputs.finish();
+    yield* outputs.finish();
     isDone = true;
     return outputs.tables;
   } finally {
@@ -291,7 +305,7 @@ function* writeAll(stream: MergeStream, outputs: Outputs): Job<void> {
     if (entry === undefined) return;
     if (entry !== null) outputs.add(entry, stream.startsKey);
     if (entry === null || steps === 0) {
-      outputs.syncIfMuch();
+      yield* outputs.keepSyncing();
       yield;
       steps = ENTRIES_PER_STEP;
     }

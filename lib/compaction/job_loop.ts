@@ -4,7 +4,7 @@
  * Flushes come before merges, also before one that is under way: writers wait
  * for them. Of two merges the one that came last is done first: the owner has
  * a second one done only if it is the smaller one by far. Messages are looked
- * for between the steps of a job.
+ * for between the steps of a job, and arrive while one waits for a sync.
  *
  * Invariants:
  * - Nothing of the database's state is held here: the owner may end this
@@ -37,6 +37,8 @@ const OPEN_FILES_MAX = 64;
 const TABLE_MEMORY_BYTES = 64 * 1024 * 1024;
 /** Bytes of blocks kept for the lookups that decide about tombstones. */
 const CACHE_BYTES = 1024 * 1024;
+/** Milliseconds of work after which the event loop has a turn: syncs under way may have ended. */
+const SLICE_MILLISECONDS = 4;
 
 /** The tables and memtables of one task. */
 class WorkerSources implements TaskSources {
@@ -100,7 +102,7 @@ class WorkerTask {
     this.job = makeJob(task, runtime.files, this.sources);
   }
 
-  next(): IteratorResult<void, TaskResult> {
+  next(): IteratorResult<Promise<void> | void, TaskResult> {
     return this.job.next();
   }
 
@@ -180,7 +182,7 @@ export class JobLoop {
     for (;;) {
       const task = this.flushes[0] ?? this.merges.at(-1);
       if (task === undefined) break;
-      this.work(task);
+      await this.work(task);
       if (this.hasMail()) await this.runtime.pause();
     }
     this.isRunning = false;
@@ -190,14 +192,19 @@ export class JobLoop {
     return Atomics.load(this.mail, 0) !== this.received;
   }
 
-  /** Works on a task until it has ended or a message came. */
-  private work(task: WorkerTask): void {
-    const start = this.runtime.monotonicClock();
+  /** Works on a task until it has ended or has to wait, a message came, or the event loop is due; and waits. */
+  private async work(task: WorkerTask): Promise<void> {
     const { id } = task;
+    const start = this.runtime.monotonicClock();
+    const elapsed = () => this.runtime.monotonicClock() - start;
     try {
       let step = task.next();
-      while (!step.done && !this.hasMail()) step = task.next();
-      task.seconds += (this.runtime.monotonicClock() - start) / 1000;
+      while (
+        !step.done && step.value === undefined && !this.hasMail() &&
+        elapsed() < SLICE_MILLISECONDS
+      ) step = task.next();
+      if (!step.done) await (step.value ?? this.runtime.pause());
+      task.seconds += elapsed() / 1000;
       if (!step.done) return;
       const { seconds } = task;
       this.finish(task);

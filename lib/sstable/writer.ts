@@ -5,6 +5,11 @@
  * - Entries come sorted by key, then by falling sequence, without doubles.
  * - Fragments of range tombstones come sorted and do not overlap.
  *
+ * The file is synced while it is written, off the thread, one sync at a time;
+ * a table is durable when {@linkcode TableWriter.settle} has ended and not
+ * before. A sync that failed is the end of it: a later one would say nothing
+ * of the pages that it lost.
+ *
  * The table counts only once the manifest names it; until then its file is
  * an orphan that the next open removes.
  *
@@ -45,6 +50,8 @@ const BUFFER_LENGTH = 256 * 1024;
 /** Bytes of entries with their whole keys that one block gathers at most: where keys share nearly all of what they are, there would be a thousand times what is written. */
 const GATHERED_MAX = 16 * 1024 * 1024;
 const NOWHERE: Handle = { offset: 0, length: 0 };
+/** Bytes that are worth a sync. */
+const BYTES_PER_SYNC = 1024 * 1024;
 
 /** How a table is written. */
 export interface TableSettings {
@@ -142,7 +149,12 @@ export class TableWriter {
   private keyBytes = 0;
   private valueBytes = 0;
   private smallest: Uint8Array | undefined;
+  /** Bytes that syncs were for which have ended or are under way. */
   private syncedBytes = 0;
+  /** The sync that is under way. It does not reject. */
+  private syncing: Promise<void> | undefined;
+  /** Why a sync failed. */
+  private failure: unknown;
 
   /** Creates the file. */
   constructor(
@@ -167,16 +179,19 @@ export class TableWriter {
     return this.output.offset;
   }
 
-  /** Bytes that reached the file and were not yet synced. */
-  get unsyncedBytes(): number {
-    return this.output.written - this.syncedBytes;
-  }
-
-  /** Syncs what reached the file, so that the last sync has little left to do. */
-  syncWritten(): void {
+  /** Starts a sync of what reached the file, if that is much and none is under way: the last one has little left to do then. */
+  syncIfMuch(): void {
+    const unsynced = this.output.written - this.syncedBytes;
+    if (unsynced < BYTES_PER_SYNC || this.syncing !== undefined) return;
     this.syncedBytes = this.output.written;
     // no mutant: the sync at the end covers it; it keeps that one short
-    this.output.file.syncNow();
+    this.syncing = this.output.file.sync().then(
+      () => this.syncing = undefined,
+      (error) => {
+        this.failure = error;
+        this.syncing = undefined;
+      },
+    );
   }
 
   /**
@@ -337,7 +352,7 @@ export class TableWriter {
   }
 
   /**
-   * Writes everything but the entries, syncs the file and closes it.
+   * Writes everything but the entries. {@linkcode settle} must follow.
    *
    * @param fragments The table's range tombstones.
    * @returns What the manifest is to say; `undefined` if the table would be
@@ -358,10 +373,17 @@ export class TableWriter {
     }
     this.writeTail(fragments);
     this.output.flush();
+    return this.meta(fragments);
+  }
+
+  /** Makes what {@linkcode finish} wrote durable and closes the file; gives way to wait for what it yields. */
+  *settle(): Generator<Promise<void>, void, void> {
+    while (this.syncing !== undefined) yield this.syncing;
+    // mutant failed-sync-of-table: the sync below says nothing of the pages that another one lost
+    if (this.failure !== undefined) throw this.failure;
     // mutant sync-table: without it a table that the manifest names may be torn
     this.output.file.syncNow();
     this.output.file.close();
-    return this.meta(fragments);
   }
 
   private writeTail(fragments: readonly Fragment[]): void {

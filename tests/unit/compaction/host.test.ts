@@ -139,6 +139,47 @@ test("timers run while a long job is under way", async () => {
   assertEquals(log.steps, 2000);
 });
 
+/** A job that waits once, for what `end` resolves, and logs its steps. */
+function* waiting(waitsFor: Promise<void>, log: Log): Job<TaskResult> {
+  try {
+    log.steps++;
+    yield waitsFor;
+    log.steps++;
+    return RESULT;
+  } finally {
+    log.isCleanedUp = true;
+  }
+}
+
+test("a job does nothing before what it waits for has ended; its time counts the wait", async () => {
+  const clock = new Clock();
+  const log = new Log();
+  const end = new End();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  new SlicedJob(clock.runtime, waiting(promise, log), end);
+  for (let i = 0; i < 5; i++) await clock.runtime.pause();
+  assertEquals([log.steps, end.count], [1, 0]);
+  clock.now += 500;
+  resolve();
+  await end.told;
+  assertEquals(log.steps, 2);
+  assertAlmostEquals(end.results[0][1], 0.5);
+});
+
+test("abort() does not wait for what the job waits for", async () => {
+  const clock = new Clock();
+  const log = new Log();
+  const end = new End();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const job = new SlicedJob(clock.runtime, waiting(promise, log), end);
+  for (let i = 0; i < 3; i++) await clock.runtime.pause();
+  job.abort();
+  assert(log.isCleanedUp);
+  resolve();
+  for (let i = 0; i < 3; i++) await clock.runtime.pause();
+  assertEquals([log.steps, end.count, end.failures.length], [1, 1, 1]);
+});
+
 test("abort() runs the job's clean-up and tells ABORTED, once", async () => {
   const clock = new Clock();
   const log = new Log();

@@ -29,7 +29,8 @@ import {
   assertThrows,
 } from "../../assert.ts";
 import { LONG } from "../../engine/support/configs.ts";
-import { throwsWith } from "../../engine/support/errors.ts";
+import { rejectsWith, throwsWith } from "../../engine/support/errors.ts";
+import { diskError } from "../../engine/support/memory.ts";
 import { Random } from "../../engine/support/random.ts";
 import { viewsOf } from "../../engine/support/views.ts";
 import { type Entry, ListCursor, put, tombstone } from "../support/entries.ts";
@@ -89,11 +90,25 @@ function inputOfLayers(layers: readonly Layer[]): JobInput {
   };
 }
 
-/** Runs a job to its end; the result, and how often it gave way. */
+/** Runs a job to its end that writes too little to wait for anything; the result, and how often it gave way. */
 function run<T>(job: Job<T>): { result: T; pauses: number } {
   for (let pauses = 0;; pauses++) {
     const { done, value } = job.next();
     if (done) return { result: value, pauses };
+    if (value !== undefined) throw new Error("the job has to be waited for");
+  }
+}
+
+/** Runs a job to its end, waiting for what it waits for; the same, and how often it waited. */
+async function runWaiting<T>(
+  job: Job<T>,
+): Promise<{ result: T; pauses: number; waits: number }> {
+  let waits = 0;
+  for (let pauses = 0;; pauses++) {
+    const { done, value } = job.next();
+    if (done) return { result: value, pauses, waits };
+    if (value !== undefined) waits++;
+    await value;
   }
 }
 
@@ -260,10 +275,12 @@ const MANY: Layer[] = [{
   ranges: [],
 }];
 
-test("a job gives way every 64 entries, kept or not", () => {
+test("a job gives way every 64 entries, kept or not", async () => {
   const files = newFiles();
   const rules = { snapshots: [], elision: keepTombstones };
-  const kept = run(mergeIntoTable(inputOfLayers(MANY), rules, outputTo(files)));
+  const kept = await runWaiting(
+    mergeIntoTable(inputOfLayers(MANY), rules, outputTo(files)),
+  );
   assertGreater(kept.pauses, 10_000 / 64 * 0.9);
   assertLess(kept.pauses, 10_000 / 64 * 1.2);
   const versions: Layer[] = [{
@@ -296,23 +313,63 @@ test("wouldDrop() gives way too, and stops at the first entry that would go", ()
   assert(opened[0].isClosed);
 });
 
-test("a long job syncs what it wrote every megabyte: many short waits in place of a long one", () => {
+test("a long job has what it wrote synced every megabyte, and waits for none but the last", async () => {
   const files = newFiles();
   const rules = { snapshots: [], elision: keepTombstones };
-  const { result } = run(
+  const { result, waits } = await runWaiting(
     mergeIntoTable(inputOfLayers(MANY), rules, outputTo(files)),
   );
   assertExists(result);
   const megabytes = Math.floor(result.size / 2 ** 20);
+  assertGreater(megabytes, 1);
   assertGreater(files.counts.sync, megabytes - 1);
   assertLessOrEqual(files.counts.sync, megabytes + 2);
+  assertLessOrEqual(waits, 1);
+  const survived = files.afterPowerLoss();
+  assertEquals(survived.readFile(tablePath(OUTPUT_NUMBER)).length, result.size);
 });
 
-test("a job given up at any point leaves no file and closes its sources", () => {
+test("the disk has one table behind the one that is written, and no more", async () => {
+  const files = newFiles();
+  const ends: (() => void)[] = [];
+  files.syncDelay = () => new Promise((resolve) => ends.push(resolve));
+  const job = mergeIntoTables(
+    inputOfLayers(MANY),
+    { snapshots: [], elision: keepTombstones },
+    { ...outputTo(files), count: 100 },
+    { outputSize: 1_200_000, grandparents: [] },
+  );
+  let most = 0;
+  for (let step = job.next(); !step.done; step = job.next()) {
+    most = Math.max(most, ends.length);
+    if (step.value === undefined) continue;
+    assertGreater(ends.length, 0, "it waits for a sync");
+    for (const end of ends.splice(0)) end();
+    await step.value;
+  }
+  assertEquals(most, 2);
+});
+
+test("a job fails of which one sync failed, though all later ones would succeed", async () => {
+  const files = newFiles();
+  let syncs = 0;
+  files.onOperation = (operation) => {
+    if (operation === "sync" && syncs++ === 0) throw diskError();
+  };
   const rules = { snapshots: [], elision: keepTombstones };
-  const pausesInAll = run(
+  await rejectsWith(
+    "IO",
+    () =>
+      runWaiting(mergeIntoTable(inputOfLayers(MANY), rules, outputTo(files))),
+  );
+  assertEquals(files.list(DIRECTORY), []);
+});
+
+test("a job given up at any point leaves no file and closes its sources", async () => {
+  const rules = { snapshots: [], elision: keepTombstones };
+  const { pauses: pausesInAll } = await runWaiting(
     mergeIntoTable(inputOfLayers(MANY), rules, outputTo(newFiles())),
-  ).pauses;
+  );
   for (let at = 0; at <= pausesInAll; at += 13) {
     const files = newFiles();
     let opened: ListCursor[] = [];
@@ -331,7 +388,7 @@ test("a job given up at any point leaves no file and closes its sources", () => 
   }
 });
 
-test("a job that fails anywhere leaves no file", () => {
+test("a job that fails anywhere leaves no file", async () => {
   const rules = { snapshots: [], elision: keepTombstones };
   for (
     const operation of ["create", "write", "sync", "syncDirectory"] as const
@@ -346,7 +403,7 @@ test("a job that fails anywhere leaves no file", () => {
       const job = mergeIntoTable(inputOfLayers(MANY), rules, outputTo(files));
       const isOnce = operation === "create" || operation === "syncDirectory";
       if (isOnce && nth > 1) continue;
-      throwsWith("IO", () => run(job));
+      await rejectsWith("IO", () => runWaiting(job));
       assertEquals(files.list(DIRECTORY), [], `${operation} ${nth}`);
     }
   }
@@ -354,15 +411,16 @@ test("a job that fails anywhere leaves no file", () => {
 
 const CUTTING = { outputSize: 100_000, grandparents: [] };
 
-test("outputs end at their size, numbered in a row; when the numbers run out, the last one grows", () => {
+test("outputs end at their size, numbered in a row; when the numbers run out, the last one grows", async () => {
   const rules = { snapshots: [], elision: keepTombstones };
-  const into = (count: number) => {
+  const into = async (count: number) => {
     const files = newFiles();
     const output = { ...outputTo(files), count };
     const job = mergeIntoTables(inputOfLayers(MANY), rules, output, CUTTING);
-    return { files, metas: run(job).result };
+    const { result: metas } = await runWaiting(job);
+    return { files, metas };
   };
-  const { files, metas } = into(1000);
+  const { files, metas } = await into(1000);
   assertGreater(metas.length, 25);
   assertEquals(
     metas.map((meta) => meta.number),
@@ -379,7 +437,7 @@ test("outputs end at their size, numbered in a row; when the numbers run out, th
   const names = tables.flatMap((table) => layerOf(table).entries)
     .map((entry) => entry.key);
   assertEquals(names, MANY[0].entries.map((entry) => entry.key));
-  const few = into(3).metas;
+  const { metas: few } = await into(3);
   assertEquals(few.length, 3);
   assertGreater(few[2].size, few[1].size * 10);
 });

@@ -20,7 +20,12 @@ import {
 } from "../../../lib/runtime/memory.ts";
 import { TableCursor } from "../../../lib/sstable/cursor.ts";
 import type { TableMeta } from "../../../lib/sstable/meta.ts";
-import { assert, assertEquals, assertGreater } from "../../assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+} from "../../assert.ts";
 import { watchSharedMemory } from "../../engine/support/shared_memory.ts";
 import { put, tombstone, walk } from "../support/entries.ts";
 import { addTo } from "../support/memtables.ts";
@@ -40,12 +45,16 @@ class Owner {
   readonly mail = new Int32Array(new SharedArrayBuffer(4));
   /** Turns of the event loop that the loop asked for. */
   pauses = 0;
+  /** Milliseconds from one look at the clock to the next. */
+  tick = 0.001;
   isClosed = false;
   #listener: (message: unknown) => void = () => {};
   #number = 1;
+  #now = 1000;
 
   constructor() {
-    const runtime = memoryRuntime(this.files);
+    const clock = () => this.#now += this.tick;
+    const runtime = memoryRuntime(this.files, { clock });
     const pause = () => {
       this.pauses++;
       return runtime.pause();
@@ -121,11 +130,11 @@ class Owner {
   }
 
   /** A table of `count` puts with sequences from `first` on. */
-  table(count: number, first: number): TableMeta {
+  table(count: number, first: number, value = ""): TableMeta {
     const number = this.#number++;
     const entries = Array.from(
       { length: count },
-      (_, i) => put(`k${i + 10_000}`, first + i),
+      (_, i) => put(`k${i + 10_000}`, first + i, value),
     );
     const meta = writeTable(this.files, number, entries);
     assert(meta !== undefined);
@@ -242,6 +251,55 @@ test("without messages a merge is done at one go", async () => {
   assertEquals(owner.pauses, 0);
   await owner.settle();
   assertEquals(owner.ends, [[1, "done"]]);
+});
+
+test("the event loop has a turn after every four milliseconds of a merge", async () => {
+  const owner = newOwner();
+  owner.tick = 1;
+  owner.run(1, owner.merge(owner.table(1000, 1), owner.table(1000, 2000)));
+  assertEquals(owner.pauses, 1);
+  await owner.settle();
+  assertEquals(owner.ends, [[1, "done"]]);
+  // The merge gives way some 16 times, after which the loop looks at the clock.
+  assertGreater(owner.pauses, 2);
+  assertLess(owner.pauses, 8);
+});
+
+/** An owner whose merge 1, of more than a megabyte, waits for a sync until `end` is called. */
+async function newWaitingOwner(): Promise<{ owner: Owner; end: () => void }> {
+  const owner = newOwner();
+  const value = "x".repeat(2000);
+  const tables = [1, 2000].map((first) => owner.table(500, first, value));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  owner.files.syncDelay = () => promise;
+  const merge = owner.merge(...tables);
+  owner.run(1, { ...merge, snapshots: [1000] });
+  await owner.settle();
+  assertEquals(owner.ends, [], "it waits");
+  return { owner, end: resolve };
+}
+
+test("a merge that waits for a sync goes on when that has ended; its time counts the wait", async () => {
+  const { owner, end } = await newWaitingOwner();
+  owner.tick = 700;
+  end();
+  await owner.settle();
+  assertEquals(owner.ends, [[1, "done"]]);
+  const last = owner.said.at(-1);
+  assert(last?.type === "done");
+  assertGreater(last.seconds, 0.5);
+});
+
+test("a merge that is given up while it waits for a sync ends at once, and once, and leaves no file", async () => {
+  const { owner, end } = await newWaitingOwner();
+  owner.post({ type: "abort", id: 1 });
+  assertEquals(owner.ends, [[1, "ABORTED"]]);
+  const names = owner.files.list(DIRECTORY);
+  assertEquals(names.length, 2, names.join());
+  owner.run(2, owner.flush("a"));
+  end();
+  await owner.settle();
+  assertEquals(owner.ends, [[1, "ABORTED"], [2, "done"]]);
 });
 
 test("a probe says whether a merge would leave anything out, by lookups in the tables outside", async () => {

@@ -15,6 +15,7 @@ import {
   visibleRows,
 } from "../support/layers.ts";
 import { memtableOf } from "../support/memtables.ts";
+import { runJob } from "../support/mini_tree.ts";
 import {
   DIRECTORY,
   layerOf,
@@ -35,16 +36,12 @@ function flush(memtable: Memtable, snapshots: readonly number[]): Layer {
     compression: "none",
     created: 0,
   };
-  const job = makeFlushJob(memtable, snapshots, output);
-  for (;;) {
-    const { done, value: tables } = job.next();
-    if (!done) continue;
-    assertEquals(tables.length, 1);
-    const [meta] = tables;
-    const table = openTable({ files, path: tablePath(3), meta });
-    table.verify();
-    return layerOf(table);
-  }
+  const tables = runJob(makeFlushJob(memtable, snapshots, output));
+  assertEquals(tables.length, 1);
+  const [meta] = tables;
+  const table = openTable({ files, path: tablePath(3), meta });
+  table.verify();
+  return layerOf(table);
 }
 
 test(

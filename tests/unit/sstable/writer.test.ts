@@ -3,6 +3,8 @@ import { test } from "node:test";
 import { VarveError } from "../../../lib/errors.ts";
 import { EMPTY } from "../../../lib/encoding/bytes.ts";
 import type { Fragment } from "../../../lib/memtable/range_tombstones.ts";
+import type { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
+import type { TableWriter } from "../../../lib/sstable/writer.ts";
 import {
   assert,
   assertEquals,
@@ -14,7 +16,8 @@ import {
 } from "../../assert.ts";
 import { filled } from "../../engine/support/bytes.ts";
 import { LONG } from "../../engine/support/configs.ts";
-import { throwsWith } from "../../engine/support/errors.ts";
+import { rejectsWith, throwsWith } from "../../engine/support/errors.ts";
+import { diskError } from "../../engine/support/memory.ts";
 import { Random } from "../../engine/support/random.ts";
 import {
   type Entry,
@@ -170,26 +173,93 @@ test("a finished table is durable; its entry in the directory is the caller's to
   assertEquals(files.afterPowerLoss().readFile(tablePath(1)), written);
 });
 
-test("syncWritten() makes what reached the file durable, and counts on", () => {
+const VALUE = filled(100_000);
+
+/** Adds entries of a million bytes together. */
+function addMegabyte(writer: TableWriter, from: number): void {
+  for (let i = from; i < from + 10; i++) {
+    addEntry(writer, { ...put(`k${i}`, i), value: VALUE });
+  }
+}
+
+/** Files whose syncs end when `ends` are called, in order. */
+function newSlowFiles(): { files: MemoryFileSystem; ends: (() => void)[] } {
+  const files = newFiles();
+  const ends: (() => void)[] = [];
+  files.syncDelay = () => new Promise((resolve) => ends.push(resolve));
+  return { files, ends };
+}
+
+/** Lets promises settle. */
+async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) await Promise.resolve();
+}
+
+test("what is written is synced while the table grows, one sync at a time", async () => {
+  const { files, ends } = newSlowFiles();
+  const writer = newWriter(files, 1);
+  writer.syncIfMuch();
+  assertEquals(ends.length, 0, "nothing was written yet");
+  addMegabyte(writer, 100);
+  addMegabyte(writer, 110);
+  writer.syncIfMuch();
+  const written = files.readFile(tablePath(1)).length;
+  assertGreater(written, 1_500_000);
+  addMegabyte(writer, 120);
+  addMegabyte(writer, 130);
+  writer.syncIfMuch();
+  assertEquals(ends.length, 1, "one is under way");
+  ends[0]();
+  await settled();
+  files.syncDirectory("/db");
+  const durable = files.afterPowerLoss().readFile(tablePath(1)).length;
+  assertEquals(durable, written);
+  writer.syncIfMuch();
+  assertEquals(ends.length, 2);
+  writer.abandon();
+});
+
+test("a table is durable when settle() has ended, which waits for the sync under way and syncs the rest", async () => {
+  const { files, ends } = newSlowFiles();
+  const writer = newWriter(files, 1);
+  addMegabyte(writer, 100);
+  addMegabyte(writer, 110);
+  writer.syncIfMuch();
+  addMegabyte(writer, 120);
+  addMegabyte(writer, 130);
+  assertExists(writer.finish([]));
+  const settling = writer.settle();
+  const { value: waiting } = settling.next();
+  assertExists(waiting);
+  assertEquals(settling.next().value, waiting, "it has not ended");
+  ends[0]();
+  await waiting;
+  assert(settling.next().done);
+  assertEquals(ends.length, 1);
+  files.syncDirectory("/db");
+  const written = files.readFile(tablePath(1));
+  assertEquals(files.afterPowerLoss().readFile(tablePath(1)), written);
+});
+
+test("a table is lost of which one sync failed, though all later ones would succeed", async () => {
   const files = newFiles();
   const writer = newWriter(files, 1);
-  const value = filled(100_000);
-  for (let i = 0; i < 10; i++) {
-    addEntry(writer, { ...put(`k${i}`, i + 1), value });
-  }
-  const { unsyncedBytes } = writer;
-  assertGreater(unsyncedBytes, 500_000);
-  assertLessOrEqual(unsyncedBytes, writer.bytes);
-  writer.syncWritten();
-  assertEquals(writer.unsyncedBytes, 0);
-  files.syncDirectory("/db");
-  const size = files.afterPowerLoss().readFile(tablePath(1)).length;
-  assertEquals(size, unsyncedBytes);
-  for (let i = 10; i < 20; i++) {
-    addEntry(writer, { ...put(`l${i}`, i + 1), value });
-  }
-  assertGreater(writer.unsyncedBytes, 500_000);
+  let syncs = 0;
+  files.onOperation = (operation) => {
+    if (operation === "sync" && syncs++ === 0) throw diskError();
+  };
+  addMegabyte(writer, 100);
+  addMegabyte(writer, 110);
+  writer.syncIfMuch();
+  await settled();
+  assertEquals(syncs, 1);
   assertExists(writer.finish([]));
+  const settling = writer.settle();
+  await rejectsWith("IO", async () => {
+    for (const sync of settling) await sync;
+  });
+  writer.abandon();
+  assertEquals(files.list("/db"), []);
 });
 
 test("data is written in large pieces", () => {

@@ -52,11 +52,12 @@ export function pickOptions(
   return { ...resolveOptions({ compaction }).options.compaction, tableSize };
 }
 
-/** Runs a job to its end. */
+/** Runs a job to its end that writes too little for anything to be waited for. */
 export function runJob<T>(job: Job<T>): T {
   for (;;) {
     const { done, value } = job.next();
     if (done) return value;
+    if (value !== undefined) throw new Error("the job has to be waited for");
   }
 }
 

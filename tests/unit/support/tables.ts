@@ -116,7 +116,16 @@ export function writeTable(
     ...settings,
   });
   for (const entry of sorted(entries)) addEntry(writer, entry);
-  return writer.finish(fragments);
+  const meta = writer.finish(fragments);
+  if (meta !== undefined) settleNow(writer);
+  return meta;
+}
+
+/** Makes a table durable that is too small for anything to be waited for. */
+export function settleNow(writer: TableWriter): void {
+  for (const _sync of writer.settle()) {
+    throw new Error("a table of this size has to be waited for");
+  }
 }
 
 /** Writes a table that is not empty to files of its own. */
