@@ -62,12 +62,12 @@ export async function startWorker(
   url: string | undefined,
 ): Promise<WorkerThread> {
   const worker = new Worker(await entryPoint(url), { workerData: MARK });
-  worker.unref();
   let failure: unknown;
   worker.on("message", (message) => events.message(message));
   // Without a listener an error in the thread would end the process.
   worker.on("error", (error) => failure = error);
   worker.on("exit", (code) => events.exit(failure ?? `exit code ${code}`));
+  worker.unref(); // Last: to listen to a thread is to keep the process alive for it.
   return {
     post: (message) => worker.postMessage(message),
     ref: () => worker.ref(),
