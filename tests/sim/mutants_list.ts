@@ -21,7 +21,7 @@ export type Change = "remove" | readonly [from: string, to: string];
 export interface Mutant {
   readonly kind: MutantKind;
   readonly change: Change;
-  /** The tests that fail without the line, if only a second thread can come in between, which simulations do not have. */
+  /** The tests that fail without the line, if simulations do not have what it is for. */
   readonly test?: string;
 }
 
@@ -184,6 +184,7 @@ const ORDERS: Record<string, Change> = {
   "latch-of-the-log": "remove",
   "latch-before-seal": "remove",
   "failed-sync-is-told": "remove",
+  "failed-sync-of-table": "remove",
   "failed-blocking-sync": [
     "group.reject(this.fail(error))",
     "this.settleSynced(group)",
@@ -240,9 +241,10 @@ const ORDERS: Record<string, Change> = {
 };
 
 const OVERWRITTEN = "tests/unit/sstable/overwritten.test.ts";
-/** Tests of what needs a second thread, which simulations do not have. */
+/** Tests of what needs a second thread, or tables of megabytes, which simulations do not have. */
 const TESTS: Record<string, string> = {
   "readers-keep-their-sequence": "tests/engine/share.test.ts",
+  "failed-sync-of-table": "tests/unit/sstable/writer.test.ts",
   "block-is-still-there": OVERWRITTEN,
   "copy-is-whole": OVERWRITTEN,
   "value-is-whole": OVERWRITTEN,
