@@ -20,9 +20,9 @@ export interface CompactionOptions {
   /**
    * Where flushes and compactions run. Default `"worker"`: on a thread of
    * their own; where none can be started, inline, and `stats()` says so. When
-   * hardly anything is written for half a second, that thread also merges runs
-   * of up to 256 MiB together that are too few for `minThreshold`, so that
-   * reads have fewer to look into (size-tiered only).
+   * hardly anything is written for half a second, or a few, that thread also
+   * merges runs of up to 2 GiB together that are too few for `minThreshold`, so
+   * that reads have fewer to look into.
    * `"inline"`: on the program's thread, in slices between its own work.
    * `"off"`: as `"inline"`; full memtables are still flushed, but only the
    * explicit calls compact.

@@ -22,6 +22,7 @@ import { type TableMeta, tombstoneRatio } from "../sstable/meta.ts";
 import { SPAN_MAX } from "./splitting.ts";
 import {
   bytesOf,
+  bytesReadBy,
   countPressure,
   LAST_LEVEL,
   type Levels,
@@ -29,6 +30,7 @@ import {
   type Pick,
   pickByTombstones,
   type PickOptions,
+  REST_BYTES_MOST,
   type Strategy,
   uncleanRuns,
 } from "./strategy.ts";
@@ -315,8 +317,13 @@ export const leveled: Strategy = {
   // No merge takes long, and the next one may need the same tables.
   pickBeside: () => undefined,
 
-  // Few tables overlap at any time.
-  pickAtRest: () => undefined,
+  // What is in level 0 overlaps, and a scan asks each of its tables.
+  pickAtRest(levels, options, credit) {
+    if (levels.length === 0 || levels[0].length === 0) return undefined;
+    const pick = pickYoung(levels, shapeOf(levels, options), options);
+    const most = Math.min(credit, REST_BYTES_MOST);
+    return bytesReadBy(pick) <= most ? pick : undefined;
+  },
 
   pickTombstone: pickByTombstones,
 

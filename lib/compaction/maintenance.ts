@@ -49,6 +49,7 @@ import { sizeTiered } from "./size_tiered.ts";
 import { outputsMax } from "./splitting.ts";
 import {
   bytesOf,
+  bytesReadBy,
   type MergePick,
   type Pick,
   type PickOptions,
@@ -152,11 +153,6 @@ const REST_BYTES = 256 * 1024 * 1024;
 /** What merges may read at most for closing to wait for them; and how long it waits. */
 const MERGE_AT_CLOSE_BYTES = 16 * 1024 * 1024;
 const MERGE_AT_CLOSE_MILLISECONDS = 2000;
-
-/** The bytes that a pick reads: none if it only moves tables. */
-function bytesReadBy(pick: Pick): number {
-  return pick.type === "merge" ? bytesOf(pick.runs.flat()) : 0;
-}
 
 /** The maintenance of one tree. */
 export class Maintenance {

@@ -32,6 +32,7 @@ import {
   type Levels,
   type Pick,
   pickByTombstones,
+  REST_BYTES_MOST,
   runsOf,
   type Strategy,
   uncleanRuns,
@@ -51,9 +52,6 @@ const MORE_RUNS_GROWTH = 4;
 
 /** A merge beside another one reads at most this part of its bytes: one that takes nearly as long had better wait, and take more along. */
 const BESIDE_SHARE = 1 / 4;
-
-/** A merge at rest reads at most so many bytes: a quarter of a minute's work, for which an explicit compaction may have to wait. */
-export const REST_BYTES_MOST: number = 2 * 1024 * 1024 * 1024;
 
 /** Tables of fewer bytes are merged even if they do not overlap: each is a file to keep open, with an index and a filter. */
 const MOVED_TABLE_BYTES = 16 * 1024 * 1024;

@@ -96,6 +96,14 @@ export function runsOf(levels: Levels): (readonly TableMeta[])[] {
   ];
 }
 
+/** A merge at rest reads at most so many bytes: a quarter of a minute's work, for which an explicit compaction may have to wait. */
+export const REST_BYTES_MOST: number = 2 * 1024 * 1024 * 1024;
+
+/** The bytes that a pick reads: none if it only moves tables. */
+export function bytesReadBy(pick: Pick): number {
+  return pick.type === "merge" ? bytesOf(pick.runs.flat()) : 0;
+}
+
 /** Bytes of tables. */
 export function bytesOf(tables: readonly TableMeta[]): number {
   let bytes = 0;

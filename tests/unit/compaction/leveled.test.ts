@@ -10,6 +10,7 @@ import {
   type MovePick,
   type Pick,
   type PickOptions,
+  REST_BYTES_MOST,
 } from "../../../lib/compaction/strategy.ts";
 import { resolveOptions } from "../../../lib/options.ts";
 import { mayOverlap, type TableMeta } from "../../../lib/sstable/meta.ts";
@@ -382,6 +383,38 @@ test("pickBeside(): nothing, whatever is due: the next merge may need the same t
     grandparents: [],
   };
   assertEquals(leveled.pickBeside(levels, underWay, options()), undefined);
+});
+
+test("pickAtRest(): what is in level 0 goes down once as much was flushed as that reads", () => {
+  const lower = run(5); // Of 1000 bytes each.
+  const young = [table("00012", "00035"), table("00030", "00031")];
+  const levels = levelsOf({ 0: young, [LAST_LEVEL]: lower });
+  assertEquals(leveled.pickAtRest(levels, options(), 4999), undefined);
+  const pick = merge(leveled.pickAtRest(levels, options(), 5000));
+  assertEquals(pick.level, LAST_LEVEL);
+  assertEquals(pick.runs, [[young[1]], [young[0]], lower.slice(1, 4)]);
+  const settled = levelsOf({ [LAST_LEVEL]: lower });
+  assertEquals(leveled.pickAtRest(settled, options(), Infinity), undefined);
+  assertEquals(leveled.pickAtRest([], options(), Infinity), undefined);
+});
+
+test("pickAtRest(): a table that overlaps nothing is moved, whatever was flushed", () => {
+  const young = table("00100", "00109");
+  const levels = levelsOf({ 0: [young], [LAST_LEVEL]: run(5) });
+  const pick = move(leveled.pickAtRest(levels, options(), 0));
+  assertEquals(pick, { type: "move", tables: [young], level: LAST_LEVEL });
+});
+
+test("pickAtRest(): no more than so many bytes", () => {
+  const set = { ...options(), tableSize: REST_BYTES_MOST };
+  const atRest = (size: number) => {
+    const young = [table("00000", "00005")];
+    const levels = levelsOf({ 0: young, [LAST_LEVEL]: run(1, { size }) });
+    return leveled.pickAtRest(levels, set, Infinity);
+  };
+  const size = REST_BYTES_MOST - TABLE;
+  assertEquals(merge(atRest(size)).runs.length, 2);
+  assertEquals(atRest(size + 1), undefined);
 });
 
 test("pickMajor(): all runs into the last level, unless there is one and it is clean", () => {

@@ -353,7 +353,7 @@ test("at rest, and not before, tables are merged that are too few to be due", as
   await tree.maintenance.close(false);
 });
 
-test("at rest nothing is merged inline, with compaction off, by the leveled strategy, or once close() has begun", async () => {
+test("at rest nothing is merged inline, with compaction off, by the leveled strategy before anything was flushed, or once close() has begun", async () => {
   const cases: CompactionOptions[] = [
     { background: "inline" },
     { background: "off" },
@@ -436,6 +436,32 @@ test("at rest as much is merged for no better reason as was flushed", async () =
   await flush(200);
   assertEquals(threads.waits, []);
   assertEquals(tree.versions.current.tables.length, 3);
+  await tree.maintenance.close(false);
+});
+
+test("at rest the leveled strategy empties level 0", async () => {
+  const threads = new FakeThreads();
+  const tree = new FakeTree({ strategy: "leveled" }, threads);
+  const flush = async (size: number) => {
+    tree.freeze("a");
+    tree.maintenance.scheduleFlush();
+    await threads.getReady();
+    await finish("flush", tree, threads.last, size);
+  };
+  await flush(1000);
+  await threads.timersGoOff();
+  await turns(tree);
+  const levels = () =>
+    tree.versions.current.levels.map((tables) => tables.length);
+  assertEquals([levels()[0], levels().at(-1)], [0, 1]);
+  await flush(400); // With the table below that is what was flushed.
+  assertEquals(threads.waits, [500]);
+  await threads.timersGoOff();
+  await finishMerge(tree, threads.last, 1400);
+  assertEquals([levels()[0], levels().at(-1)], [0, 1]);
+  await flush(400);
+  assertEquals(threads.waits, [], "it was spent");
+  assertEquals([levels()[0], levels().at(-1)], [1, 1]);
   await tree.maintenance.close(false);
 });
 

@@ -4,13 +4,13 @@ import {
   bucketsOf,
   LARGE_RUN_BYTES,
   LARGE_RUN_TABLE_BYTES,
-  REST_BYTES_MOST,
   sizeTiered,
 } from "../../../lib/compaction/size_tiered.ts";
 import {
   type Levels,
   type Pick,
   type PickOptions,
+  REST_BYTES_MOST,
   runsOf,
 } from "../../../lib/compaction/strategy.ts";
 import { EMPTY, utf8Bytes } from "../../../lib/encoding/bytes.ts";
