@@ -176,7 +176,7 @@ export function copyBytes(
   end: number,
 ): Uint8Array {
   const copy = new Uint8Array(end - start);
-  copy.set(source.subarray(start, end));
+  copyInto(copy, 0, source, start, end);
   return copy;
 }
 

@@ -8,8 +8,7 @@
  *   all, or of those that some reader can tell apart.
  * - An end that is empty stands for "no end": every key from the start on.
  *   (A range that ends at the empty key would hold no key at all.)
- * - Fragments never change, nor do lists of them: what was handed out stays as
- *   it is.
+ * - Fragments never change, nor do lists of them that were handed out.
  *
  * @module
  */
@@ -127,7 +126,9 @@ export function countChunksStartingAtOrBefore(
 
 /** A set of range tombstones that grows. */
 export class RangeTombstones {
-  private parts: (readonly Fragment[])[] = [];
+  private parts: Fragment[][] = [];
+  /** Those of `parts` that were not handed out: they may still change. */
+  private readonly own: Set<Fragment[]> = new Set();
   /** Whether {@linkcode RangeTombstones.chunks} has handed `parts` out. */
   private isHandedOut = false;
   private flat: readonly Fragment[] | undefined;
@@ -156,6 +157,7 @@ export class RangeTombstones {
   /** The fragments as of now. */
   chunks(): FragmentChunks {
     this.isHandedOut = true;
+    this.own.clear();
     return this.parts;
   }
 
@@ -185,7 +187,9 @@ export class RangeTombstones {
       if (!isBeforeEnd(next, 0, next.length, end)) break;
       stop++;
     }
-    const old = stop === first + 1
+    const isInOne = stop === first + 1;
+    if (isInOne && this.insert(chunks[first], start, end, sequence)) return;
+    const old = isInOne
       ? chunks[first] ?? []
       : chunks.slice(first, stop).flat();
     const overlaid = overlay(old, start, end, sequence, snapshots);
@@ -193,31 +197,57 @@ export class RangeTombstones {
     this.replace(first, stop, overlaid);
   }
 
-  /** Puts fragments in the place of the chunks [first, stop). */
-  private replace(
-    first: number,
-    stop: number,
-    fragments: readonly Fragment[],
-  ): void {
+  /** Adds a delete to `chunk` where it lies, if that may change and the delete has nothing to do with the others; returns whether it did. */
+  private insert(
+    chunk: Fragment[] | undefined,
+    start: Uint8Array,
+    end: Uint8Array,
+    sequence: number,
+  ): boolean {
+    if (chunk === undefined || !this.own.has(chunk)) return false;
+    if (chunk.length >= CHUNK) return false;
+    const at = firstEndingAfter(chunk.length, (i) => chunk[i], start);
+    const isApart = at === chunk.length ||
+      !isBeforeEnd(chunk[at].start, 0, chunk[at].start.length, end);
+    // Deletes of one sequence may be one fragment.
+    const isAlone = chunk[at - 1]?.sequences.at(-1) !== sequence &&
+      chunk[at]?.sequences.at(-1) !== sequence;
+    if (!isApart || !isAlone) return false;
+    chunk.splice(at, 0, { start, end, sequences: [sequence] });
+    this.size++;
     this.flat = undefined;
-    if (this.isHandedOut) this.parts = this.parts.slice();
-    this.isHandedOut = false;
-    if (stop === first + 1 && fragments.length <= CHUNK) {
-      this.parts[first] = fragments;
-      return;
-    }
-    const pieces: (readonly Fragment[])[] = [];
-    const most = fragments.length <= CHUNK ? CHUNK : CHUNK / 2;
-    for (let at = 0; at < fragments.length; at += most) {
-      pieces.push(fragments.slice(at, at + most));
-    }
-    // Not spliced: there may be more pieces than a call takes arguments.
-    this.parts = [
-      ...this.parts.slice(0, first),
-      ...pieces,
-      ...this.parts.slice(stop),
-    ];
+    return true;
   }
+
+  /** Puts fragments in the place of the chunks [first, stop). */
+  private replace(first: number, stop: number, fragments: Fragment[]): void {
+    this.flat = undefined;
+    for (let i = first; i < stop; i++) this.own.delete(this.parts[i]);
+    const pieces = inChunks(fragments);
+    for (const piece of pieces) this.own.add(piece);
+    if (stop === first + 1 && pieces.length === 1) {
+      if (this.isHandedOut) this.parts = this.parts.slice();
+      this.parts[first] = fragments;
+    } else {
+      // Not spliced: there may be more pieces than a call takes arguments.
+      this.parts = [
+        ...this.parts.slice(0, first),
+        ...pieces,
+        ...this.parts.slice(stop),
+      ];
+    }
+    this.isHandedOut = false;
+  }
+}
+
+/** Fragments in lists of no more than a chunk has: those of many have room for more. */
+function inChunks(fragments: Fragment[]): Fragment[][] {
+  if (fragments.length <= CHUNK) return [fragments];
+  const pieces: Fragment[][] = [];
+  for (let at = 0; at < fragments.length; at += CHUNK / 2) {
+    pieces.push(fragments.slice(at, at + CHUNK / 2));
+  }
+  return pieces;
 }
 
 /** The index of the first fragment that ends after `key`; `count` if none does. */

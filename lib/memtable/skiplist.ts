@@ -182,9 +182,9 @@ export class SkipList extends ArenaNodes {
     words[record + 2] = end.length;
     words[record + 3] = sequence | 0;
     words[record + 4] = Math.floor(sequence / HIGH_UNIT);
-    this.bytes.set(start, data);
-    this.bytes.set(end, data + start.length);
-    words[USED] = (data + start.length + end.length + 3) >>> 2;
+    const middle = copyInto(this.bytes, data, start, 0, start.length);
+    const stop = copyInto(this.bytes, middle, end, 0, end.length);
+    words[USED] = (stop + 3) >>> 2;
     const last = words[LAST_RANGE];
     words[LAST_RANGE] = record;
     Atomics.store(words, last === 0 ? FIRST_RANGE : last, record);
