@@ -97,7 +97,8 @@ export class CommitQueue {
   /** Starts a sync, though nobody waits for it. Not while one is under way. */
   syncSoon(): void {
     this.writeOut();
-    if (this.health.failure === undefined) this.syncing = this.syncOnce();
+    if (this.health.failure !== undefined) return;
+    this.syncing = this.syncOnce(this.blocking.now());
   }
 
   /** The acknowledgement of what was just appended to the log. */
@@ -132,10 +133,11 @@ export class CommitQueue {
     const wanted = synced !== undefined || unsyncedBytes > UNSYNCED_BYTES_MAX;
     // mutant one-sync-at-a-time: a second sync may hide the failure of the first
     if (!wanted || this.syncing !== undefined) return;
+    const now = this.blocking.now();
     const mayBlock = synced?.isContinuing &&
-      this.blocking.mayBlock(synced.writes, unsyncedBytes);
-    if (mayBlock) this.syncBlocking(synced);
-    else this.syncing = this.syncOnce();
+      this.blocking.mayBlock(synced.writes, unsyncedBytes, now);
+    if (mayBlock) this.syncBlocking(synced, now);
+    else this.syncing = this.syncOnce(now);
   };
 
   /** Hands the gathered group to the operating system and acknowledges who waits for no more. */
@@ -162,9 +164,8 @@ export class CommitQueue {
   }
 
   /** Syncs for a group, blocking, and acknowledges it, after a turn of the event loop if one is due. */
-  private syncBlocking(group: Group): void {
+  private syncBlocking(group: Group, began: number): void {
     this.synced = undefined;
-    const began = this.blocking.now();
     try {
       this.syncs++;
       this.log.syncBlocking();
@@ -197,10 +198,9 @@ export class CommitQueue {
     this.blocking.woke();
   }
 
-  private async syncOnce(): Promise<void> {
+  private async syncOnce(began: number): Promise<void> {
     const group = this.synced;
     this.synced = undefined;
-    const began = this.blocking.now();
     try {
       this.syncs++;
       // mutant sync-group: without it writes are acknowledged that may be lost

@@ -80,15 +80,24 @@ test("who waited while a sync was under way shares the next one with who goes on
   assertEquals(bench.queue.commits, 3);
 });
 
-test("a few writers who go on share a sync that blocks, many share one elsewhere", async () => {
+test("writers who go on share a sync that blocks, very many share one elsewhere", async () => {
   const write = (count: number) => (bench: CommitBench) => {
     for (let i = 0; i < count; i++) bench.write(`k${i}`, "sync");
   };
-  const few = await afterSync(write(8));
-  assertEquals([few.syncsUnderWay, few.queue.syncs], [0, 2]);
-  assertEquals(few.queue.commits, 9);
-  const many = await afterSync(write(9));
+  const some = await afterSync(write(64));
+  assertEquals([some.syncsUnderWay, some.queue.syncs], [0, 2]);
+  assertEquals(some.queue.commits, 65);
+  const many = await afterSync(write(65));
   assertEquals(many.syncsUnderWay, 1);
+});
+
+test("writers who do more than a millisecond's work between two writes have them synced elsewhere", async () => {
+  const working = (milliseconds: number) => (bench: CommitBench) => {
+    bench.now += milliseconds;
+    bench.write("next", "sync");
+  };
+  assertEquals((await afterSync(working(0.9))).syncsUnderWay, 0);
+  assertEquals((await afterSync(working(1.1))).syncsUnderWay, 1);
 });
 
 test("where the disk is slow, or there is much to sync, no sync blocks", async () => {
