@@ -70,6 +70,8 @@ export interface FileSystem {
   remove(path: string): void;
   /** The same, off the thread: freeing a large file takes milliseconds. Where it is absent, {@linkcode remove} does. */
   readonly removeAside?: (path: string) => Promise<void>;
+  /** Bytes of a table that are handed over in one call; 256 KiB where it is absent. For simulated disks, whose tables are small. */
+  readonly tableWriteBytes?: number;
   /** Makes a directory's entries durable, blocking. */
   syncDirectory(path: string): void;
   /**

@@ -46,12 +46,13 @@ import {
 } from "./format.ts";
 import type { TableMeta } from "./meta.ts";
 
+/** Bytes that are handed to the file at a time, unless the file system says otherwise. */
 const BUFFER_LENGTH = 256 * 1024;
 /** Bytes of entries with their whole keys that one block gathers at most: where keys share nearly all of what they are, there would be a thousand times what is written. */
 const GATHERED_MAX = 16 * 1024 * 1024;
 const NOWHERE: Handle = { offset: 0, length: 0 };
-/** Bytes that are worth a sync. */
-const BYTES_PER_SYNC = 1024 * 1024;
+/** So many times that much is worth a sync. */
+const WRITES_PER_SYNC = 4;
 
 /** How a table is written. */
 export interface TableSettings {
@@ -72,14 +73,19 @@ export interface TableSettings {
 /** Bytes on their way to a file, in large writes. */
 class Output {
   readonly file: File;
-  buffer = new Uint8Array(BUFFER_LENGTH / 16);
+  /** Bytes that are gathered. */
+  readonly usual: number;
+  buffer: Uint8Array<ArrayBuffer>;
   /** The memory of `buffer`. */
-  view = viewOf(this.buffer);
+  view: DataView;
   length = 0;
   written = 0;
 
-  constructor(file: File) {
+  constructor(file: File, usual: number) {
     this.file = file;
+    this.usual = usual;
+    this.buffer = new Uint8Array(usual >>> 4);
+    this.view = viewOf(this.buffer);
   }
 
   get offset(): number {
@@ -89,9 +95,9 @@ class Output {
   /** Makes room for `count` bytes at `buffer[length...]`. */
   reserve(count: number): void {
     if (this.length + count <= this.buffer.length) return;
-    if (this.buffer.length < BUFFER_LENGTH) {
+    if (this.buffer.length < this.usual) {
       const { buffer, length } = this;
-      this.setBuffer(BUFFER_LENGTH);
+      this.setBuffer(this.usual);
       this.buffer.set(buffer.subarray(0, length));
       return this.reserve(count);
     }
@@ -116,8 +122,8 @@ class Output {
     this.file.writeAt(this.buffer.subarray(0, this.length), this.written);
     this.written += this.length;
     this.length = 0;
-    if (this.buffer.length > 16 * BUFFER_LENGTH) {
-      this.setBuffer(BUFFER_LENGTH);
+    if (this.buffer.length > 16 * this.usual) {
+      this.setBuffer(this.usual);
     }
   }
 }
@@ -171,7 +177,8 @@ export class TableWriter {
     this.compressor = settings.compression === "zstd"
       ? new BlockCompressor()
       : undefined;
-    this.output = new Output(files.open(path, "create"));
+    const file = files.open(path, "create");
+    this.output = new Output(file, files.tableWriteBytes ?? BUFFER_LENGTH);
   }
 
   /** Bytes of file so far. */
@@ -181,9 +188,10 @@ export class TableWriter {
 
   /** Starts a sync of what reached the file, if that is much and none is under way: the last one has little left to do then. */
   syncIfMuch(): void {
-    const unsynced = this.output.written - this.syncedBytes;
-    if (unsynced < BYTES_PER_SYNC || this.syncing !== undefined) return;
-    this.syncedBytes = this.output.written;
+    const { written, usual } = this.output;
+    if (written - this.syncedBytes < WRITES_PER_SYNC * usual) return;
+    if (this.syncing !== undefined) return;
+    this.syncedBytes = written;
     // no mutant: the sync at the end covers it; it keeps that one short
     this.syncing = this.output.file.sync().then(
       () => this.syncing = undefined,
@@ -289,7 +297,7 @@ export class TableWriter {
 
   private writeSection(content: Uint8Array): Handle {
     const output = this.output;
-    if (content.length > BUFFER_LENGTH) return this.writeLargeSection(content);
+    if (content.length > output.usual) return this.writeLargeSection(content);
     output.reserve(content.length + SECTION_TRAILER_LENGTH);
     const start = output.length;
     output.buffer.set(content, start);

@@ -163,6 +163,10 @@ export class Boot implements FileSystem {
     this.#hooks = hooks;
   }
 
+  get tableWriteBytes(): number | undefined {
+    return this.#hooks.tableWriteBytes;
+  }
+
   /** The paths by which open files were opened, sorted. */
   get openHandles(): readonly string[] {
     return Array.from(this.#open, ({ path }) => path).sort();

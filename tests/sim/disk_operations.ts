@@ -90,6 +90,8 @@ export interface DiskHooks {
   readonly syncTime?: (operation: DiskOperation) => Promise<void>;
   /** Whether a removal off the thread overtakes its caller. */
   readonly removesAtOnce?: (operation: DiskOperation) => boolean;
+  /** Bytes of a table that the engine hands over in one call; its own choice if absent. */
+  readonly tableWriteBytes?: number;
 }
 
 /** What every operation of a boot throws that has ended. */

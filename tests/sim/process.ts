@@ -45,6 +45,8 @@ export interface ProcessSetup {
   readonly dice: SeededDice;
   readonly trace: Trace;
   readonly hooks?: ProcessHooks;
+  /** Bytes of a table that go to the disk at a time. */
+  readonly tableWriteBytes?: number;
 }
 
 /** Hashes of paths and kinds, for traces. */
@@ -77,7 +79,7 @@ export class SimulatedProcess implements Owner {
   readonly #hasSlowDisk: boolean;
 
   constructor(setup: ProcessSetup) {
-    const { disk, dice } = setup;
+    const { disk, dice, tableWriteBytes } = setup;
     this.#setup = setup;
     this.#clockDice = dice.stream("clock");
     this.#timeDice = dice.stream("time");
@@ -87,6 +89,7 @@ export class SimulatedProcess implements Owner {
       before: (operation) => this.#before(operation),
       syncTime: (operation) => this.#syncTime(operation),
       removesAtOnce: () => this.#timeDice.chance(0.5),
+      ...tableWriteBytes === undefined ? {} : { tableWriteBytes },
     };
     this.files = disk.boot(hooks);
     this.runtime = this.#makeRuntime();

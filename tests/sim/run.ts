@@ -128,6 +128,8 @@ export class Run {
   stamp = 1;
   /** The options of the next opening. */
   options: Options;
+  /** Bytes of a table that go to the disk at a time; few in a fourth of the seeds, so that small tables are synced while they are written. */
+  readonly #tableWriteBytes: number | undefined;
   /** Moments until the worker ends. */
   workerEndsIn = Infinity;
   /** How the database was left; both, if a recovery ended in another way. */
@@ -157,6 +159,10 @@ export class Run {
     this.scheduler = new Scheduler(this.dice.stream("scheduler"));
     this.scheduler.onQuiet = () => plan.onQuiet?.(this);
     this.options = randomOptions(this.dice.stream("options"));
+    const disk = this.dice.stream("disk");
+    this.#tableWriteBytes = disk.chance(0.25)
+      ? disk.pick([64, 256, 1024])
+      : undefined;
     plan.faults?.(this.faults);
   }
 
@@ -290,6 +296,7 @@ export class Run {
         workerEnds: (moment) => this.#workerEnds(moment),
         withoutThreads: dice.chance(0.05),
       },
+      tableWriteBytes: this.#tableWriteBytes,
     });
     this.scheduler.dropDead();
     this.#syncing.clear();

@@ -68,6 +68,10 @@ export class ThreadFiles implements FileSystem {
     this.gate = gate;
   }
 
+  get tableWriteBytes(): number | undefined {
+    return this.#files.tableWriteBytes;
+  }
+
   /** The thread is gone: its files are closed. */
   end(): void {
     for (const file of this.#open) file.close();
