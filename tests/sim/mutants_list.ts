@@ -241,10 +241,9 @@ const ORDERS: Record<string, Change> = {
 };
 
 const OVERWRITTEN = "tests/unit/sstable/overwritten.test.ts";
-/** Tests of what needs a second thread, or tables of megabytes, which simulations do not have. */
+/** Tests of what needs a second thread, which simulations do not have. */
 const TESTS: Record<string, string> = {
   "readers-keep-their-sequence": "tests/engine/share.test.ts",
-  "failed-sync-of-table": "tests/unit/sstable/writer.test.ts",
   "block-is-still-there": OVERWRITTEN,
   "copy-is-whole": OVERWRITTEN,
   "value-is-whole": OVERWRITTEN,
