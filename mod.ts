@@ -23,6 +23,7 @@ export { Db } from "./lib/db.ts";
 export { ReadonlyDb } from "./lib/readonly_db.ts";
 export type { ShareHandle, ShareOptions } from "./lib/share/handle.ts";
 export { Snapshot } from "./lib/snapshot.ts";
+export { Chunk } from "./lib/read/chunk.ts";
 export { Scan, ScanIterator } from "./lib/read/scan.ts";
 export { Batch, type Input } from "./lib/write/batch.ts";
 export { bytes, type Codec, json, utf8 } from "./lib/codecs.ts";

@@ -121,17 +121,22 @@ export function writeStamp(
   into[4] = generation;
 }
 
-/** Whether a value has a length and begins with this stamp. */
+/** Where an array ends; nothing has no length. */
+export const endOf = (bytes: Uint8Array | undefined): number =>
+  bytes === undefined ? 0 : bytes.length;
+
+/** Whether `value[start...]` begins with this stamp. */
 export function hasStamp(
   value: Uint8Array | undefined,
-  length: number,
+  start: number,
   number: number,
   generation: number,
 ): value is Uint8Array {
-  return value !== undefined && value.length === length &&
-    value[0] === (number & 0xff) && value[1] === ((number >>> 8) & 0xff) &&
-    value[2] === ((number >>> 16) & 0xff) && value[3] === number >>> 24 &&
-    value[4] === (generation & 0xff);
+  return value !== undefined && value[start] === (number & 0xff) &&
+    value[start + 1] === ((number >>> 8) & 0xff) &&
+    value[start + 2] === ((number >>> 16) & 0xff) &&
+    value[start + 3] === number >>> 24 &&
+    value[start + 4] === (generation & 0xff);
 }
 
 function writeValue(into: Uint8Array, number: number, generation: number) {
@@ -170,18 +175,20 @@ export function largeValueOf(number: number): Uint8Array {
 
 let checks = 0;
 
-/** Fails unless `value` is what the key number was last given. */
+/** Fails unless `value`, or `value[start, end)`, is what the key number was last given. */
 export function checkValue(
   value: Uint8Array | undefined,
   number: number,
   generation: number,
+  start = 0,
+  end: number = endOf(value),
 ): void {
-  if (!hasStamp(value, VALUE_BYTES, number, generation)) {
-    wrong(`value of key ${number}`, generation, value);
-  }
+  if (
+    end - start !== VALUE_BYTES || !hasStamp(value, start, number, generation)
+  ) wrong(`value of key ${number}`, generation, value);
   if (!isFullCheckDue()) return;
   writeValue(expectedValue, number, generation);
-  checkBytes(value, expectedValue, number, generation);
+  checkBytes(value, start, expectedValue, number, generation);
 }
 
 /** Whether this answer is the one in so many that is compared byte by byte. */
@@ -192,28 +199,32 @@ export function isFullCheckDue(): boolean {
 /** Fails unless a value with the right stamp has the right bytes behind it. */
 export function checkBytes(
   value: Uint8Array,
+  start: number,
   expected: Uint8Array,
   number: number,
   generation: number,
 ): void {
   for (let i = STAMP_BYTES; i < expected.length; i++) {
-    if (value[i] !== expected[i]) {
+    if (value[start + i] !== expected[i]) {
       wrong(`value of key ${number}, byte ${i}`, generation, value);
     }
   }
 }
 
-/** Fails unless `value` is of the key number, and one of two generations or in between. */
+/** Fails unless `value`, or `value[start, end)`, is of the key number, and one of two generations or in between. */
 export function checkValueBetween(
   value: Uint8Array | undefined,
   number: number,
   first: number,
   last: number,
+  start = 0,
+  end: number = endOf(value),
 ): void {
-  const found = value?.[STAMP_BYTES - 1] ?? 0;
+  const found = value?.[start + STAMP_BYTES - 1] ?? 0;
   // One byte holds a generation: it is known but for multiples of 256.
   const behind = (found - first) & 0xff;
-  checkValue(value, number, behind <= last - first ? found : last & 0xff);
+  const generation = behind <= last - first ? found : last & 0xff;
+  checkValue(value, number, generation, start, end);
 }
 
 /** Fails unless `value` is the large one of this key number. */
@@ -227,15 +238,18 @@ export function checkLargeValue(
   ) wrong(`large value of key ${number}`, 1, value?.subarray(0, STAMP_BYTES));
 }
 
-/** Fails unless `key` is the key with this number; `expected` is room for it. */
+/** Fails unless `key`, or `key[start, end)`, is the key with this number; `expected` is room for it. */
 export function checkKey(
   key: Uint8Array,
   number: number,
+  start = 0,
+  end: number = key.length,
   expected: Uint8Array = expectedKey,
 ): void {
+  if (end - start !== expected.length) wrong(`key ${number}`, 0, key);
   writeDigits(expected, number);
-  for (let i = Math.max(key.length, expected.length) - 1; i >= 0; i--) {
-    if (key[i] !== expected[i]) wrong(`key ${number}`, 0, key);
+  for (let i = expected.length - 1; i >= 0; i--) {
+    if (key[start + i] !== expected[i]) wrong(`key ${number}`, 0, key);
   }
 }
 

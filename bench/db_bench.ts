@@ -257,9 +257,9 @@ class Reads {
     await measureEach(bench, this.#store, "deleterange", loop, operation);
     const isDeleted = deletedIn(size, starts, RANGE_KEYS);
     const numberOf = (random: Random) => random.below(size) * 2;
-    await this.#gets(AFTER_DELETES, numberOf, (value, number) => {
+    await this.#gets(AFTER_DELETES, numberOf, (value, number, start, end) => {
       if (isDeleted[number / 2] === 1) checkMissing(value, number);
-      else checkValue(value, number, 1);
+      else checkValue(value, number, 1, start, end);
     });
   }
 }

@@ -27,7 +27,7 @@ import {
   type Row,
 } from "./results.ts";
 import { RANKED } from "./scenarios.ts";
-import { inStoreOrder, OWN } from "./stores/registry.ts";
+import { inStoreOrder, isOwn, OWN, OWN_INTO } from "./stores/registry.ts";
 import { printTable } from "./table.ts";
 
 /** The medians of one row: a workload at a size on a runtime. */
@@ -78,16 +78,29 @@ export function linesOf(
   });
 }
 
+/** How Varve is used: as most programs do, or with reads into memory of theirs. */
+type Own = typeof OWN | typeof OWN_INTO;
+
+/** What Varve came to; writes are the same however it reads. */
+const ownFigure = ({ figures }: Line, own: Own): number | undefined =>
+  figures.get(own) ?? figures.get(OWN);
+
 /** Varve against the best of the others; undefined without either. */
-export function ratioToBest(line: Line): number | undefined {
-  const own = line.figures.get(OWN);
+export function ratioToBest(line: Line, own: Own = OWN): number | undefined {
+  const mine = ownFigure(line, own);
   const ratios = [...line.figures]
-    .filter(([store]) => store !== OWN)
-    .map(([, figure]) => ratioOf(line.unit, own ?? NaN, figure));
-  return own === undefined || ratios.length === 0
+    .filter(([store]) => !isOwn(store))
+    .map(([, figure]) => ratioOf(line.unit, mine ?? NaN, figure));
+  return mine === undefined || ratios.length === 0
     ? undefined
     : Math.min(...ratios);
 }
+
+/** In which of its uses Varve was measured. */
+const ownsIn = (lines: readonly Line[]): Own[] =>
+  [OWN, OWN_INTO].filter((own): own is Own =>
+    lines.some(({ figures }) => figures.has(own))
+  );
 
 const UNIT_TEXTS: Readonly<Record<Row["unit"], (figure: number) => string>> = {
   "ops/s": thousands,
@@ -113,22 +126,39 @@ function printFigures(rows: readonly Row[], size: number, runtime: string) {
   const stores = inStoreOrder(
     lines.flatMap(({ figures }) => [...figures.keys()]),
   );
-  const hasPeers = runtime !== NATIVE && stores.length > 1;
+  const hasPeers = runtime !== NATIVE && !stores.every(isOwn);
+  const owns = hasPeers ? ownsIn(lines) : [];
   printTable(
     [
       `${thousands(size)} entries, ${runtime}`,
       "unit",
       ...stores,
-      ...(hasPeers ? [`${OWN} / best peer`] : []),
+      ...owns.map((own) => `${own} / best peer`),
     ],
     lines.map((line) => [
       line.name,
       line.unit,
       ...stores.map((store) => figureText(line.unit, line.figures.get(store))),
-      ...(hasPeers ? [ratioText(ratioToBest(line))] : []),
+      ...owns.map((own) => ratioText(ratioToBest(line, own))),
     ]),
     2,
   );
+}
+
+/** Varve against figures of another store, by row. */
+function ratiosTo(
+  others: ReadonlyMap<string, number | undefined>,
+  lines: readonly Line[],
+  own: Own,
+): Map<string, number | undefined> {
+  return new Map(lines.map((line) => {
+    const mine = ownFigure(line, own);
+    const other = others.get(line.name);
+    const ratio = mine === undefined || other === undefined
+      ? undefined
+      : ratioOf(line.unit, mine, other);
+    return [line.name, ratio];
+  }));
 }
 
 /** Ratios by row: Varve on each runtime to its best peer there, and to native stores. */
@@ -143,23 +173,24 @@ function printRatios({ rows }: Results, size: number): void {
     [];
   for (const runtime of runtimes) {
     const lines = linesOf(rows, size, runtime);
-    columns.push({
-      title: `best peer, ${runtime}`,
-      ratios: new Map(lines.map((line) => [line.name, ratioToBest(line)])),
-    });
-    for (const store of natives) {
+    for (const own of ownsIn(lines)) {
+      const into = own === OWN ? "" : ", into";
       columns.push({
-        title: `${store}, ${runtime}`,
-        ratios: new Map(lines.map(({ name, unit, figures }) => {
-          const own = figures.get(OWN);
-          const other = native.find((line) => line.name === name)?.figures
-            .get(store);
-          const ratio = own === undefined || other === undefined
-            ? undefined
-            : ratioOf(unit, own, other);
-          return [name, ratio];
-        })),
+        title: `best peer, ${runtime}${into}`,
+        ratios: new Map(lines.map((line) => [
+          line.name,
+          ratioToBest(line, own),
+        ])),
       });
+      for (const store of natives) {
+        const others = native.map(({ name, figures }) =>
+          [name, figures.get(store)] as const
+        );
+        columns.push({
+          title: `${store}, ${runtime}${into}`,
+          ratios: ratiosTo(new Map(others), lines, own),
+        });
+      }
     }
   }
   const shown = columns.filter(({ ratios }) =>

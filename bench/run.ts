@@ -41,7 +41,7 @@ import { printReport, writeCharts } from "./report.ts";
 import type { Results } from "./results.ts";
 import { runScenario, type Target, targetOf } from "./run_step.ts";
 import { SCENARIOS } from "./scenarios.ts";
-import { OWN, STORES } from "./stores/registry.ts";
+import { isOwn, OWN, OWN_INTO, STORES } from "./stores/registry.ts";
 
 const QUICK_SIZE = 10_000;
 const DEFAULT_SIZES = [100_000, 500_000];
@@ -95,7 +95,7 @@ function readSettings(): Settings {
 /** The names of the stores to be measured, Varve first. */
 function wantedStores(peers: readonly string[]): string[] {
   const all = [
-    ...STORES.map(({ name }) => name).filter((name) => name !== OWN),
+    ...STORES.map(({ name }) => name).filter((name) => !isOwn(name)),
     ...NATIVE_STORES,
   ];
   for (const name of peers) {
@@ -105,7 +105,7 @@ function wantedStores(peers: readonly string[]): string[] {
   }
   const isWanted = (name: string) =>
     peers.includes("all") || peers.includes(name);
-  return [OWN, ...all.filter(isWanted)];
+  return [OWN, OWN_INTO, ...all.filter(isWanted)];
 }
 
 /** What is measured: each store on each of the runtimes that it runs on. */

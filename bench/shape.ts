@@ -10,6 +10,7 @@ import {
   checkBytes,
   checkKey,
   checkValue,
+  endOf,
   hasStamp,
   isFullCheckDue,
   KEY_BYTES,
@@ -30,13 +31,15 @@ export interface Shape {
   keyOf(number: number): Uint8Array;
   /** The value of a key number, in a buffer that a later call overwrites. */
   valueOf(number: number, generation: number): Uint8Array;
-  /** Fails unless `key` is the key with this number. */
-  checkKey(key: Uint8Array, number: number): void;
-  /** Fails unless `value` is what the key number was last given. */
+  /** Fails unless `key`, or `key[start, end)`, is the key with this number. */
+  checkKey(key: Uint8Array, number: number, start?: number, end?: number): void;
+  /** Fails unless `value`, or `value[start, end)`, is what the key number was last given. */
   checkValue(
     value: Uint8Array | undefined,
     number: number,
     generation: number,
+    start?: number,
+    end?: number,
   ): void;
 }
 
@@ -46,7 +49,7 @@ export const STANDARD: Shape = {
   valueBytes: VALUE_BYTES,
   keyOf,
   valueOf,
-  checkKey: (key, number) => checkKey(key, number),
+  checkKey: (key, number, start, end) => checkKey(key, number, start, end),
   checkValue,
 };
 
@@ -84,14 +87,16 @@ export function shapeOf(keyBytes: number, valueBytes: number): Shape {
       return keyBuffer;
     },
     valueOf: (number, generation) => write(valueBuffer, number, generation),
-    checkKey: (key, number) => checkKey(key, number, expectedKey),
-    checkValue(value, number, generation) {
-      if (!hasStamp(value, valueBytes, number, generation)) {
+    checkKey: (key, number, start, end) =>
+      checkKey(key, number, start, end, expectedKey),
+    checkValue(value, number, generation, start = 0, end = endOf(value)) {
+      const isWhole = end - start === valueBytes;
+      if (!isWhole || !hasStamp(value, start, number, generation)) {
         wrong(`value of key ${number}`, generation, value);
       }
       if (!isFullCheckDue()) return;
       const expected = write(expectedValue, number, generation);
-      checkBytes(value, expected, number, generation);
+      checkBytes(value, start, expected, number, generation);
     },
   };
 }

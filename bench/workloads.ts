@@ -8,20 +8,26 @@
 import { checkCount, Random, shuffled } from "./data.ts";
 import { type Operation, runEach } from "./measure.ts";
 import { type Shape, STANDARD } from "./shape.ts";
-import type { Store } from "./stores/store.ts";
+import type { Store, VisitRow } from "./stores/store.ts";
 
 const CHECKED_READS = 1000;
 /** How long a store is let alone: so long, or so long for each so many bytes that it holds. */
 const REST_MILLISECONDS = 1000;
 const REST_BYTES = 256 * 1024 * 1024;
 
-/** Fails unless a value is the right one for its key number. */
-export type Verify = (value: Uint8Array | undefined, number: number) => void;
+/** Fails unless a value, or `value[start, end)`, is the right one for its key number. */
+export type Verify = (
+  value: Uint8Array | undefined,
+  number: number,
+  start?: number,
+  end?: number,
+) => void;
 
 /** A value must be the one that this write of its key gave it. */
 export const ofGeneration =
-  (generation: number, shape: Shape = STANDARD): Verify => (value, number) =>
-    shape.checkValue(value, number, generation);
+  (generation: number, shape: Shape = STANDARD): Verify =>
+  (value, number, start, end) =>
+    shape.checkValue(value, number, generation, start, end);
 
 /** Which entries a store holds: all of a fill, or some. */
 export interface Contents {
@@ -150,6 +156,14 @@ export function lookUp(
   if (store.getsAsync) {
     return async (number) => verify(await store.get(keyOf(number)), number);
   }
+  const { into } = store;
+  if (into !== undefined) {
+    return (number) => {
+      const length = into.get(keyOf(number));
+      if (length === undefined) verify(undefined, number);
+      else verify(into.target, number, 0, length);
+    };
+  }
   return (number) =>
     verify(store.get(keyOf(number)) as Uint8Array | undefined, number);
 }
@@ -177,12 +191,13 @@ export async function checkScan(
 ): Promise<void> {
   const { count } = contents;
   let seen = 0;
-  await store.scan({ reverse }, (key, value) => {
+  const visit: VisitRow = (key, value, keyStart, keyEnd, start, end) => {
     const number = contents.entryAt(reverse ? count - 1 - seen : seen) * 2;
-    checkKey(key, number);
-    checkValue(value, number, 1);
+    checkKey(key, number, keyStart, keyEnd);
+    checkValue(value, number, 1, start, end);
     seen++;
-  });
+  };
+  await store.scan({ reverse }, visit);
   checkCount("entries of a full scan", seen, count);
 }
 
@@ -198,10 +213,10 @@ export function scanner(
   const last = contents.entryAt(contents.count - length);
   let first = 0;
   let seen = 0;
-  const visit = (key: Uint8Array, value: Uint8Array) => {
+  const visit: VisitRow = (key, value, keyStart, keyEnd, start, end) => {
     const number = contents.entryAt(first + seen++) * 2;
-    checkKey(key, number);
-    checkValue(value, number, 1);
+    checkKey(key, number, keyStart, keyEnd);
+    checkValue(value, number, 1, start, end);
   };
   const begin = () => {
     const from = random.below(last * 2);

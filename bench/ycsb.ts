@@ -34,7 +34,7 @@ import {
   type Operation,
   type Scenario,
 } from "./measure.ts";
-import type { Store } from "./stores/store.ts";
+import type { Store, VisitRow } from "./stores/store.ts";
 import { checkSome, lookUp } from "./workloads.ts";
 
 const SKEW = 0.99;
@@ -99,19 +99,27 @@ class Subject {
     this.#acknowledged = this.#generations.slice();
     this.#entries = size;
     this.#acknowledgedEntries = size;
-    this.#look = lookUp(store, (value, number) => this.#check(value, number));
+    this.#look = lookUp(
+      store,
+      (value, number, start, end) => this.#check(value, number, start, end),
+    );
   }
 
-  #check(value: Uint8Array | undefined, number: number): void {
+  #check(
+    value: Uint8Array | undefined,
+    number: number,
+    start?: number,
+    end?: number,
+  ): void {
     const entry = number / 2;
     const last = this.#generations[entry] ?? 0;
     if (this.store.seesOwnWrites) {
-      checkValueBetween(value, number, last, last);
+      checkValueBetween(value, number, last, last, start, end);
       return;
     }
     const first = this.#acknowledged[entry] ?? 0;
     if (first === 0 && value === undefined) checkMissing(value, number);
-    else checkValueBetween(value, number, first, last);
+    else checkValueBetween(value, number, first, last, start, end);
   }
 
   /** From now on everything that was written must be there. */
@@ -166,9 +174,9 @@ class Subject {
   /** Short scans, and inserts. */
   scan(): Operation {
     let number = 0;
-    const visit = (key: Uint8Array, value: Uint8Array) => {
-      checkKey(key, number);
-      this.#check(value, number);
+    const visit: VisitRow = (key, value, keyStart, keyEnd, start, end) => {
+      checkKey(key, number, keyStart, keyEnd);
+      this.#check(value, number, start, end);
       number += 2;
     };
     const end = (first: number, limit: number) => {
@@ -198,7 +206,7 @@ class Subject {
     return checkSome(
       this.store,
       this.#entries,
-      (value, number) => this.#check(value, number),
+      (value, number, start, end) => this.#check(value, number, start, end),
     );
   }
 }

@@ -12,6 +12,7 @@
  * @module
  */
 import { compareRanges, copyBytes, EMPTY } from "./encoding/bytes.ts";
+import type { RowBuffer } from "./row_buffer.ts";
 
 /** What an entry does to its key. Values are part of the formats. */
 export type EntryKind = 0 | 1;
@@ -85,6 +86,16 @@ export abstract class Cursor {
     const { key, keyStart, keyEnd } = this;
     const isBefore = compareRanges(key, keyStart, keyEnd, stop, 0, length) < 0;
     return isBefore !== backwards ? 1 : 0;
+  }
+  /**
+   * Goes on by as many entries as can be taken at once, at most `most`, and
+   * adds those that are values to `rows`; they are known to be rows then. Stands
+   * on the last of them.
+   *
+   * @returns How many were passed; 0 if they are to be taken one by one.
+   */
+  takeRun(_rows: RowBuffer, _most: number, _backwards: boolean): number {
+    return 0;
   }
   /**
    * Goes on past versions of the key that are newer than `sequence`: one step

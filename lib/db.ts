@@ -107,6 +107,43 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
   }
 
   /**
+   * Copies the bytes of the value of a key, as they are stored, into memory of
+   * the program's: no array is made.
+   *
+   * Cost: that of `get` without the array.
+   *
+   * @param target Where to. It may be used for other keys as well.
+   * @param offset Where in `target`: a whole number from 0 to its length.
+   * @returns The length of the value, in bytes; `undefined` if there is none.
+   * A value that is longer than what `target` has behind `offset` is not
+   * copied. What lies there if nothing was copied is not specified.
+   * @throws `INVALID_ARGUMENT` for another target or offset, and what `get`
+   * throws.
+   *
+   * @example
+   * ```ts
+   * import { open } from "@varve/db";
+   *
+   * await using db = await open("./sizes");
+   * await db.put("a", "some value");
+   * let target = new Uint8Array(4);
+   * const length = db.getInto("a", target);
+   * if (length !== undefined && length > target.length) {
+   *   target = new Uint8Array(length);
+   *   db.getInto("a", target);
+   * }
+   * ```
+   */
+  getInto(
+    key: Input<K>,
+    target: Uint8Array,
+    offset: number = 0,
+  ): number | undefined {
+    this.#reader.checkOpen();
+    return this.#reader.getInto(key, target, offset);
+  }
+
+  /**
    * The values of keys, in their order, all as of one moment; `undefined` for
    * each that is not there.
    *

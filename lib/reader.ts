@@ -9,6 +9,7 @@ import { invalid } from "./errors.ts";
 import { type LooseRange, resolveBounds } from "./read/bounds.ts";
 import { Scan } from "./read/scan.ts";
 import type { Pin, ReadSource } from "./read/source.ts";
+import { Target } from "./read/target.ts";
 import type { Bounds } from "./read/visible.ts";
 import type { ScanOptions } from "./types.ts";
 import { bytesOf, checkKey, checkValue, describe } from "./write/arguments.ts";
@@ -33,6 +34,7 @@ export class Reader<K, V> {
   /** The same of {@linkcode Reader.value}. */
   valueLength = 0;
   private readonly scratch = new Uint8Array(1024);
+  private readonly target = new Target();
   private readonly valueScratch = new Uint8Array(8192);
   /** Whether a codec of the program's own is called for keys or values: it may call the database, or use one buffer for all that it encodes. */
   readonly hasForeignCodec: boolean;
@@ -110,6 +112,21 @@ export class Reader<K, V> {
     if (value === undefined) return undefined;
     // Without a codec, V is Uint8Array.
     return this.values === undefined ? value as V : this.values.decode(value);
+  }
+
+  /** Copies the bytes of the value of a key at the moment of `pin`, or now, to `target[offset...]`, if it has room; returns its length. */
+  getInto(
+    key: unknown,
+    target: unknown,
+    offset: unknown,
+    pin?: Pin,
+  ): number | undefined {
+    const bytes = this.key(key); // First: a codec may call this anew.
+    const place = this.target;
+    place.aim(target, offset);
+    const length = this.source.valueInto(bytes, this.keyLength, pin, place);
+    place.leave();
+    return length < 0 ? undefined : length;
   }
 
   /** The keys that a program gave. */

@@ -45,6 +45,20 @@ export class ReadonlyDb<K = Uint8Array, V = Uint8Array> implements Disposable {
   }
 
   /**
+   * Copies the bytes of the value of a key to `target[offset...]`, if it has
+   * room, and returns their length; `undefined` if there is none. See {@linkcode
+   * Db.getInto}.
+   */
+  getInto(
+    key: Input<K>,
+    target: Uint8Array,
+    offset: number = 0,
+  ): number | undefined {
+    this.#reader.checkOpen();
+    return this.#reader.getInto(key, target, offset);
+  }
+
+  /**
    * The values of keys, in their order, all as of one moment.
    *
    * @throws `BUSY` if reader threads have 4096 snapshots and scans open.

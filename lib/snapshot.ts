@@ -55,6 +55,20 @@ export class Snapshot<K = Uint8Array, V = Uint8Array> implements Disposable {
     return this.#reader.get(key, this.#pin);
   }
 
+  /**
+   * Copies the bytes of the value of a key to `target[offset...]`, if it has
+   * room, and returns their length; `undefined` if there was none. See {@linkcode
+   * Db.getInto}.
+   */
+  getInto(
+    key: Input<K>,
+    target: Uint8Array,
+    offset: number = 0,
+  ): number | undefined {
+    this.#checkOpen();
+    return this.#reader.getInto(key, target, offset, this.#pin);
+  }
+
   /** The values of keys, in their order. */
   getMany(keys: Iterable<Input<K>>): (V | undefined)[] {
     this.#checkOpen();

@@ -6,7 +6,14 @@
 import { Found } from "./cursor.ts";
 import { VarveError } from "./errors.ts";
 import { type Pin, type ReadSource, type Rows, rowsOf } from "./read/source.ts";
-import { findValue, hasValue, releaseView, retainView } from "./read/view.ts";
+import type { Target } from "./read/target.ts";
+import {
+  findInto,
+  findValue,
+  hasValue,
+  releaseView,
+  retainView,
+} from "./read/view.ts";
 import type { Bounds } from "./read/visible.ts";
 import type { Results } from "./runtime/results.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -47,6 +54,17 @@ export class TreeSource implements ReadSource {
       this.found,
       this.results,
     );
+  }
+
+  valueInto(
+    key: Uint8Array,
+    keyLength: number,
+    pin: Pin | undefined,
+    target: Target,
+  ): number {
+    const { tree, found } = this;
+    const sequence = pin === undefined ? tree.lastSequence : pin.sequence;
+    return findInto(tree.view(), key, keyLength, sequence, found, target);
   }
 
   has(key: Uint8Array, keyLength: number, pin: Pin | undefined): boolean {

@@ -15,6 +15,7 @@ import {
   type ScanRequest,
   type Store,
   type Visit,
+  type VisitRow,
   WRITE_BUFFER_BYTES,
 } from "./store.ts";
 
@@ -67,7 +68,7 @@ class ClassicLevelStore extends GroupCommit implements Store {
     return this.#db.getSync(key);
   }
 
-  async scan(request: ScanRequest, visit: Visit): Promise<void> {
+  async scan(request: ScanRequest, visit: VisitRow): Promise<void> {
     const { limit = Infinity, reverse = false } = request;
     const iterator = this.#db.iterator({
       ...boundOf(request),

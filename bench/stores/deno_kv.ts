@@ -7,7 +7,13 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { GroupCommit } from "./group_commit.ts";
-import type { OpenSettings, ScanRequest, Store, Visit } from "./store.ts";
+import type {
+  OpenSettings,
+  ScanRequest,
+  Store,
+  Visit,
+  VisitRow,
+} from "./store.ts";
 
 type Key = readonly [Uint8Array];
 
@@ -55,7 +61,7 @@ class DenoKvStore extends GroupCommit implements Store {
     return (await this.#kv.get([key.slice()])).value ?? undefined;
   }
 
-  async scan(request: ScanRequest, visit: Visit): Promise<void> {
+  async scan(request: ScanRequest, visit: VisitRow): Promise<void> {
     const { from, limit, reverse = false } = request;
     const key: Key | undefined = from === undefined
       ? undefined

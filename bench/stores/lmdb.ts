@@ -12,7 +12,13 @@
  * @module
  */
 import { loadPeer } from "./load.ts";
-import type { OpenSettings, ScanRequest, Store, Visit } from "./store.ts";
+import type {
+  OpenSettings,
+  ScanRequest,
+  Store,
+  Visit,
+  VisitRow,
+} from "./store.ts";
 
 interface Range {
   readonly start?: Uint8Array;
@@ -65,7 +71,7 @@ class LmdbStore implements Store {
     return this.#db.getBinary(key);
   }
 
-  scan({ from, limit, reverse = false }: ScanRequest, visit: Visit): void {
+  scan({ from, limit, reverse = false }: ScanRequest, visit: VisitRow): void {
     const start = from === undefined ? {} : { start: from };
     const range = {
       ...start,

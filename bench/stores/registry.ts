@@ -26,8 +26,14 @@ export interface StoreKind {
 
 const ALL = ["deno", "bun", "node"] as const;
 
-/** The store that all others are compared with. */
+/** The store that all others are compared with, */
 export const OWN = "varve";
+/** and the same with reads into memory of the program's. */
+export const OWN_INTO = "varve-into";
+
+/** Whether a store is Varve, and so no peer of it. */
+export const isOwn = (name: string): boolean =>
+  name === OWN || name === OWN_INTO;
 
 /** Every store, Varve first. */
 export const STORES: readonly StoreKind[] = [
@@ -35,6 +41,12 @@ export const STORES: readonly StoreKind[] = [
     name: OWN,
     runtimes: ALL,
     open: async (settings) => (await import("./varve.ts")).open(settings),
+  },
+  {
+    name: OWN_INTO,
+    runtimes: ALL,
+    isForReads: true,
+    open: async (settings) => (await import("./varve.ts")).openInto(settings),
   },
   {
     name: "lmdb",

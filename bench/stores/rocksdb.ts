@@ -15,6 +15,7 @@ import {
   type ScanRequest,
   type Store,
   type Visit,
+  type VisitRow,
   WRITE_BUFFER_BYTES,
 } from "./store.ts";
 
@@ -68,7 +69,7 @@ class RocksDbStore extends GroupCommit implements Store {
     return this.#db._getManySync([key], GET_OPTIONS)[0] ?? undefined;
   }
 
-  scan(request: ScanRequest, visit: Visit): void {
+  scan(request: ScanRequest, visit: VisitRow): void {
     const { limit = Infinity, reverse = false } = request;
     const iterator = this.#db._iterator({
       ...boundOf(request),

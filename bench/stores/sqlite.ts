@@ -19,6 +19,7 @@ import {
   type ScanRequest,
   type Store,
   type Visit,
+  type VisitRow,
 } from "./store.ts";
 
 /** A prepared statement, by what it is used for. */
@@ -95,7 +96,7 @@ class SqliteStore extends GroupCommit implements Store {
     return this.#statements.get.first(key);
   }
 
-  scan(request: ScanRequest, visit: Visit): void {
+  scan(request: ScanRequest, visit: VisitRow): void {
     const { from, limit = Infinity, reverse = false } = request;
     const { forward, backward } = this.#statements;
     const [fromEnd, fromKey, behindKey] = reverse ? backward : forward;

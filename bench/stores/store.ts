@@ -25,8 +25,26 @@ export const WINDOW = 1000;
 /** At once, or by a promise. */
 export type Answer<T> = T | Promise<T>;
 
-/** Takes an entry of a scan. */
+/** Takes an entry. */
 export type Visit = (key: Uint8Array, value: Uint8Array) => void;
+
+/** Takes an entry of a scan: arrays, or parts of them. */
+export type VisitRow = (
+  key: Uint8Array,
+  value: Uint8Array,
+  keyStart?: number,
+  keyEnd?: number,
+  valueStart?: number,
+  valueEnd?: number,
+) => void;
+
+/** Lookups that leave values in one memory. */
+export interface Into {
+  /** The memory. */
+  readonly target: Uint8Array;
+  /** The length of the value; it is at the start of the memory. */
+  get(key: Uint8Array): number | undefined;
+}
 
 /** Which entries a scan visits. */
 export interface ScanRequest {
@@ -54,7 +72,9 @@ export interface Store {
   readonly seesOwnWrites: boolean;
 
   get(key: Uint8Array): Answer<Uint8Array | undefined>;
-  scan(request: ScanRequest, visit: Visit): Answer<void>;
+  /** Asked in the place of `get` if it is there. */
+  readonly into?: Into;
+  scan(request: ScanRequest, visit: VisitRow): Answer<void>;
 
   put(key: Uint8Array, value: Uint8Array): void;
   delete(key: Uint8Array): void;

@@ -1,16 +1,23 @@
 /**
- * Varve, with its defaults.
+ * Varve, with its defaults: as most programs use it, and with reads into memory
+ * of the program's.
  *
  * @module
  */
-import { type Db, open as openDb, type Options } from "../../mod.ts";
+import { Chunk, type Db, open as openDb, type Options } from "../../mod.ts";
 import {
+  boundOf,
   BUFFER_FOR_ALL_BYTES,
+  type Into,
   type OpenSettings,
   type ScanRequest,
   type Store,
   type Visit,
+  type VisitRow,
 } from "./store.ts";
+
+/** No value that is looked up in its own memory is longer. */
+const VALUES_MAX = 64 * 1024;
 
 /** Varve as a store of the workloads. */
 export class VarveStore implements Store {
@@ -28,13 +35,10 @@ export class VarveStore implements Store {
     return this.db.get(key);
   }
 
-  scan({ from, limit, reverse = false }: ScanRequest, visit: Visit): void {
-    const bound = from === undefined
-      ? {}
-      : reverse
-      ? { lte: from }
-      : { gte: from };
-    for (const [key, value] of this.db.scan({ ...bound, limit, reverse })) {
+  scan(request: ScanRequest, visit: VisitRow): void {
+    const { limit, reverse = false } = request;
+    const scan = this.db.scan({ ...boundOf(request), limit, reverse });
+    for (const [key, value] of scan) {
       visit(key, value);
     }
   }
@@ -81,6 +85,31 @@ export class VarveStore implements Store {
   }
 }
 
+/** Its lookups leave values in one memory, its scans fill one chunk. */
+class VarveIntoStore extends VarveStore implements Store {
+  readonly into: Into;
+  readonly #chunk = new Chunk();
+
+  constructor(db: Db) {
+    super(db);
+    const target = new Uint8Array(VALUES_MAX);
+    this.into = { target, get: (key) => db.getInto(key, target) };
+  }
+
+  override scan(request: ScanRequest, visit: VisitRow): void {
+    const { limit, reverse = false } = request;
+    const scan = this.db.scan({ ...boundOf(request), limit, reverse });
+    for (const chunk of scan.chunks(this.#chunk)) {
+      const { bytes, places, length } = chunk;
+      for (let at = 0; at < 4 * length; at += 4) {
+        const valueStart = places[at + 2];
+        const valueEnd = places[at + 3];
+        visit(bytes, bytes, places[at], places[at + 1], valueStart, valueEnd);
+      }
+    }
+  }
+}
+
 /** Opens the store with any of its options; writes are buffered unless they say otherwise. */
 export async function openVarve(
   directory: string,
@@ -92,8 +121,13 @@ export async function openVarve(
 }
 
 /** Opens the store. */
-export function open(settings: OpenSettings): Promise<Store> {
+export function open(settings: OpenSettings): Promise<VarveStore> {
   const { directory, durability, keepInLog } = settings;
   const more = keepInLog ? { writeBufferSize: BUFFER_FOR_ALL_BYTES } : {};
   return openVarve(directory, { durability, ...more });
+}
+
+/** Opens the store; it reads into memory of the program's. */
+export async function openInto(settings: OpenSettings): Promise<Store> {
+  return new VarveIntoStore((await open(settings)).db);
 }

@@ -169,6 +169,36 @@ export function copyViewed(
   return next;
 }
 
+/**
+ * {@linkcode copyViewed} from a memory that is at hand as words: all words of
+ * the source that are whole are read as such.
+ *
+ * @param words The memory of `from`: the first word at its first byte.
+ */
+export function copyWords(
+  into: Uint8Array,
+  intoView: DataView,
+  at: number,
+  from: Uint8Array,
+  words: Int32Array,
+  start: number,
+  end: number,
+): void {
+  if (end - start > VIEWED_BYTES_MAX) {
+    into.set(from.subarray(start, end), at);
+    return;
+  }
+  let to = at | 0;
+  let source = start | 0;
+  for (; source < end && (source & 3) !== 0; source++) {
+    into[to++] = from[source];
+  }
+  for (; source + 4 <= end; source += 4, to += 4) {
+    intoView.setInt32(to, words[source >>> 2], true);
+  }
+  for (; source < end; source++) into[to++] = from[source];
+}
+
 /** A copy in a plain ArrayBuffer of its own, whatever the source lies in. */
 export function copyBytes(
   source: Uint8Array,

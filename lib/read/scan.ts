@@ -9,8 +9,10 @@
  * @module
  */
 import type { Codec } from "../codecs.ts";
-import { VarveError } from "../errors.ts";
+import { invalid, VarveError } from "../errors.ts";
+import { RowBuffer } from "../row_buffer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { Chunk, rowsOf, useCodecs } from "./chunk.ts";
 import type { Rows } from "./source.ts";
 import type { RowParts } from "./visible.ts";
 
@@ -36,25 +38,36 @@ export interface ScanSource<K, V> {
   readonly values: Codec<V> | undefined;
 }
 
+/** What an iterator walks over. Internal. */
+export interface Walk<T> {
+  /** The database. */
+  readonly host: ScanHost;
+  /** Goes on; returns whether there is anything. */
+  next(): boolean;
+  /** What it has gone on to. */
+  take(): T;
+  /** Ends the walk. Twice is harmless. */
+  close(): void;
+}
+
 /** Milliseconds after which `for await` gives way to the event loop. */
 const TURN_MILLISECONDS = 4;
 
 /**
- * The rows of one walk. Iterate over it once, with `for` or `for await`; the
- * latter gives way to the event loop every few milliseconds.
+ * The rows of one walk, or chunks of them. Iterate over it once, with `for` or
+ * `for await`; the latter gives way to the event loop every few milliseconds.
  */
 export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
-  readonly #core: ScanCore<unknown, unknown>;
-  #left: number;
+  readonly #walk: Walk<T>;
+  #isDone = false;
 
   /**
    * Made by {@linkcode Scan}.
    *
    * @internal
    */
-  constructor(core: ScanCore<unknown, unknown>) {
-    this.#core = core;
-    this.#left = core.limit;
+  constructor(walk: Walk<T>) {
+    this.#walk = walk;
   }
 
   /** Itself. */
@@ -69,27 +82,23 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
    * `IO` when a table cannot be read.
    */
   next(): IteratorResult<T> {
-    const core = this.#core;
-    if (this.#left > 0 && core.next()) {
-      this.#left--;
-      // The type says what the walk was made for.
-      return { done: false, value: core.take() as T };
+    const walk = this.#walk;
+    if (!this.#isDone && walk.next()) {
+      return { done: false, value: walk.take() };
     }
-    core.close();
-    this.#left = 0;
-    return { done: true, value: undefined };
+    return this.return();
   }
 
   /** Ends the walk; called by a loop that is left early. */
   return(): IteratorResult<T> {
-    this.#core.close();
-    this.#left = 0;
+    this.#walk.close();
+    this.#isDone = true;
     return { done: true, value: undefined };
   }
 
   /** Ends the walk. */
   [Symbol.dispose](): void {
-    this.#core.close();
+    this.#walk.close();
   }
 
   /** The rows, giving way to the event loop every few milliseconds. */
@@ -98,14 +107,14 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
     // A generator that was never started does not run its `finally`.
     const end = walk.return.bind(walk);
     walk.return = (value) => {
-      this.#core.close();
+      this.#walk.close();
       return end(value);
     };
     return walk;
   }
 
   async *#walkInTurns(): AsyncGenerator<T, void, void> {
-    const { runtime } = this.#core.host;
+    const { runtime } = this.#walk.host;
     try {
       let turnStarted = runtime.monotonicClock();
       for (;;) {
@@ -118,7 +127,7 @@ export class ScanIterator<T> implements IterableIterator<T>, AsyncIterable<T> {
         turnStarted = runtime.monotonicClock();
       }
     } finally {
-      this.#core.close();
+      this.#walk.close();
     }
   }
 }
@@ -127,35 +136,60 @@ function closedScan(): VarveError {
   return new VarveError("CLOSED", "the scan was closed");
 }
 
-/** What the three kinds of walks share. */
-export class ScanCore<K, V> {
+/** What all walks of a scan share, and those over its rows. */
+class ScanCore<K, V> implements Walk<unknown> {
   readonly host: ScanHost;
-  readonly limit: number;
-  private readonly source: ScanSource<K, V>;
+  /** Where the rows are from. */
+  readonly source: ScanSource<K, V>;
   private readonly rows: Rows;
   private readonly isDecoded: boolean;
+  /** The most rows that may still come. */
+  private left: number;
   private parts: RowParts = "entries";
   private isUsed = false;
   private isClosed = false;
 
   constructor(host: ScanHost, source: ScanSource<K, V>) {
     this.host = host;
-    this.limit = source.limit;
     this.source = source;
+    this.left = source.limit;
     this.rows = source.rows;
     this.isDecoded = source.keys !== undefined || source.values !== undefined;
   }
 
   /** Moves to the next row; returns whether there is one. */
   next(): boolean {
-    this.host.checkOpen();
-    if (this.isClosed) throw closedScan();
+    if (this.left <= 0) return false;
+    this.checkOpen();
     try {
-      return this.rows.next();
+      const isRow = this.rows.next();
+      this.left--;
+      return isRow;
     } catch (error) {
       this.close();
       throw error;
     }
+  }
+
+  /** Puts the next rows in the place of those of a buffer; returns whether there may be more. */
+  fill(buffer: RowBuffer): boolean {
+    if (this.left > 0) this.checkOpen();
+    buffer.cut(0, 0);
+    if (this.left <= 0) return false;
+    try {
+      const mayBeMore = this.rows.fill(buffer, this.left);
+      this.left -= buffer.count;
+      return mayBeMore && this.left > 0;
+    } catch (error) {
+      buffer.cut(0, 0);
+      this.close();
+      throw error;
+    }
+  }
+
+  private checkOpen(): void {
+    this.host.checkOpen();
+    if (this.isClosed) throw closedScan();
   }
 
   /** Starts the one walk. */
@@ -193,6 +227,63 @@ export class ScanCore<K, V> {
     if (this.isClosed) return;
     this.isClosed = true;
     this.source.release();
+  }
+}
+
+/** What the chunks of a walk are copied from has room for so many bytes, */
+const BUFFER_BYTES = 64 * 1024;
+/** and is kept for the next walk if it did not become larger than this. */
+const KEPT_BUFFER_BYTES = 1024 * 1024;
+/** A buffer that no walk uses. */
+let spareBuffer: RowBuffer | undefined;
+
+/** The rows of a scan by the chunk. */
+class ChunkWalk<K, V> implements Walk<Chunk<K, V>> {
+  readonly host: ScanHost;
+  private readonly core: ScanCore<K, V>;
+  /** The chunk to be filled, if the program gave one. */
+  private readonly given: Chunk<K, V> | undefined;
+  private buffer: RowBuffer | undefined;
+  private mayBeMore = true;
+
+  constructor(core: ScanCore<K, V>, given: Chunk<K, V> | undefined) {
+    this.host = core.host;
+    this.core = core;
+    this.given = given;
+    if (given === undefined) {
+      this.buffer = spareBuffer ?? new RowBuffer(BUFFER_BYTES);
+      spareBuffer = undefined;
+    } else {
+      this.buffer = rowsOf(given);
+      useCodecs(given, core.source);
+    }
+  }
+
+  next(): boolean {
+    const { buffer } = this;
+    if (!this.mayBeMore) return false;
+    if (buffer === undefined) throw closedScan();
+    this.mayBeMore = this.core.fill(buffer);
+    return buffer.count > 0;
+  }
+
+  take(): Chunk<K, V> {
+    const { given, buffer } = this;
+    if (given !== undefined) return given;
+    if (buffer === undefined) throw closedScan();
+    const chunk = new Chunk<K, V>(0);
+    rowsOf(chunk).copyFrom(buffer);
+    useCodecs(chunk, this.core.source);
+    return chunk;
+  }
+
+  close(): void {
+    this.core.close();
+    const { buffer } = this;
+    this.buffer = undefined;
+    const isKept = buffer !== undefined && this.given === undefined &&
+      buffer.bytes.length <= KEPT_BUFFER_BYTES;
+    if (isKept) spareBuffer = buffer;
   }
 }
 
@@ -245,11 +336,27 @@ export class Scan<K = Uint8Array, V = Uint8Array>
     return this.#walk("values");
   }
 
+  /**
+   * Walks over the rows by the chunk: for a walk that is long and only looks
+   * at its rows. See {@linkcode Chunk}.
+   *
+   * @param reuse A chunk that is filled anew each time, so that no memory is
+   * taken for each; its rows are good until the loop goes on. Without it, each
+   * chunk has memory of its own, some 64 KiB, that is the caller's to keep.
+   * @throws `INVALID_ARGUMENT` for anything but a chunk.
+   */
+  chunks(reuse?: Chunk<K, V>): ScanIterator<Chunk<K, V>> {
+    if (reuse !== undefined && !(reuse instanceof Chunk)) {
+      throw invalid("what is to be filled again is no Chunk");
+    }
+    this.#core.use("entries");
+    return new ScanIterator(new ChunkWalk(this.#core, reuse));
+  }
+
   #walk<T>(parts: RowParts): ScanIterator<T> {
     this.#core.use(parts);
-    return new ScanIterator(
-      this.#core as unknown as ScanCore<unknown, unknown>,
-    );
+    // The parts say what it is of.
+    return new ScanIterator(this.#core as Walk<unknown> as Walk<T>);
   }
 
   /** Walks over keys and values, giving way to the event loop every few milliseconds. */

@@ -13,9 +13,11 @@ import type { Version } from "../version/version.ts";
 import type { Cursor } from "../cursor.ts";
 import { EMPTY } from "../encoding/bytes.ts";
 import type { FragmentChunks } from "../memtable/range_tombstones.ts";
+import type { RowBuffer } from "../row_buffer.ts";
 import { isEmptyRange } from "./bounds.ts";
 import { MergingCursor } from "./merging_cursor.ts";
 import { RangeCover } from "./range_cover.ts";
+import type { Target } from "./target.ts";
 import type { View } from "./view.ts";
 import { type Bounds, type RowParts, VisibleRows } from "./visible.ts";
 
@@ -35,6 +37,8 @@ export interface Rows {
   want(parts: RowParts): void;
   /** Moves to the next row; returns whether there is one. */
   next(): boolean;
+  /** Adds the next rows to a buffer, until it is full or has `most`; returns whether there may be more. */
+  fill(buffer: RowBuffer, most: number): boolean;
   /** Lets go of what the rows need. */
   close(): void;
 }
@@ -53,6 +57,13 @@ export interface ReadSource {
     keyLength: number,
     pin: Pin | undefined,
   ): Uint8Array | undefined;
+  /** Copies the value of a key to `target`, if it has room; returns its length, or -1 for absence. */
+  valueInto(
+    key: Uint8Array,
+    keyLength: number,
+    pin: Pin | undefined,
+    target: Target,
+  ): number;
   /** Whether a key has a value. */
   has(key: Uint8Array, keyLength: number, pin: Pin | undefined): boolean;
   /** The rows between bounds. */

@@ -11,6 +11,7 @@ import { hashKey, keyHash } from "../encoding/hash.ts";
 import type { ReadableMemtable } from "../memtable/readable.ts";
 import type { Results } from "../runtime/results.ts";
 import { countTablesFrom } from "../sstable/sorted_run.ts";
+import type { Target } from "./target.ts";
 import type { Version } from "../version/version.ts";
 
 /** Memtables, newest first, and tables. */
@@ -98,6 +99,25 @@ export function findValue(
       : results.copy(found.value, found.start, found.end, found.words);
     // mutant value-is-whole: another thread may have put a block in its place
     if (found.holds()) return value;
+  }
+}
+
+/** Copies the value of a key for a reader at `sequence` to `target`, if it has room; returns its length, or -1 for absence. */
+export function findInto(
+  view: View,
+  key: Uint8Array,
+  keyLength: number,
+  sequence: number,
+  found: Found,
+  target: Target,
+): number {
+  for (found.isCareful = false;; found.isCareful = true) {
+    lookUp(view, key, keyLength, sequence, found);
+    const length = found.sequence === 0 || found.kind !== PUT
+      ? -1
+      : target.take(found);
+    // mutant value-in-target-is-whole: another thread may have put a block in its place
+    if (found.holds()) return length;
   }
 }
 

@@ -3,13 +3,15 @@
  * newest entry that is not too new, if it is a value that no visible range
  * tombstone hides.
  *
- * Rows are handed out as copies that are the caller's to keep.
+ * Rows are handed out as copies that are the caller's to keep, or added to a
+ * buffer.
  *
  * @module
  */
 import { type Cursor, PUT } from "../cursor.ts";
 import { compareRanges, copyInto, keySuccessor } from "../encoding/bytes.ts";
 import { KeyBuffer } from "../encoding/key_buffer.ts";
+import type { RowBuffer } from "../row_buffer.ts";
 import type { Results } from "../runtime/results.ts";
 import type { MergingCursor } from "./merging_cursor.ts";
 import type { RangeCover } from "./range_cover.ts";
@@ -96,6 +98,8 @@ export class VisibleRows implements Rows {
   budget = 0;
   /** Called by {@linkcode close}. */
   onClose: (() => void) | undefined;
+  /** Where rows go instead of {@linkcode key} and {@linkcode value}. */
+  private buffer: RowBuffer | undefined;
   private left = 0;
   private readonly merge: MergingCursor;
   private readonly cover: RangeCover;
@@ -145,6 +149,46 @@ export class VisibleRows implements Rows {
     if (this.plain !== undefined) return this.nextPlain(this.plain);
     return this.runner !== undefined && this.nextOfRun(this.runner) ||
       this.nextBehindRun();
+  }
+
+  /**
+   * Adds the next rows to a buffer, until it is full or has `most`.
+   *
+   * @returns Whether there may be more.
+   */
+  fill(buffer: RowBuffer, most: number): boolean {
+    this.buffer = buffer;
+    try {
+      while (buffer.count < most && !buffer.isFull) {
+        if (this.takeRun(buffer, most - buffer.count)) continue;
+        if (!this.next()) return false;
+      }
+      return true;
+    } finally {
+      this.buffer = undefined;
+    }
+  }
+
+  /** Adds rows of a run to the buffer, if there are such that can be taken at once; returns whether there were. */
+  private takeRun(buffer: RowBuffer, most: number): boolean {
+    const { plain, runner, reverse } = this;
+    if (plain !== undefined) {
+      const bound = reverse ? this.bounds.start : this.bounds.end;
+      // The entry that it stands on is dealt with.
+      const ahead = bound === undefined
+        ? most
+        : plain.run(bound, bound.length, reverse) - 1;
+      return ahead > 0 &&
+        plain.takeRun(buffer, Math.min(ahead, most), reverse) > 0;
+    }
+    if (runner === undefined || this.runLeft === 0) return false;
+    const taken = runner.takeRun(
+      buffer,
+      Math.min(this.runLeft, most),
+      reverse,
+    );
+    this.runLeft -= taken;
+    return taken > 0;
   }
 
   /** Moves to the next row of the only source that is left, which stands on an entry that was dealt with. */
@@ -333,7 +377,9 @@ export class VisibleRows implements Rows {
 
   /** Passes the versions of the remembered key, source by source; returns whether its newest visible one is a row. */
   private takeNewestOfKey(covered: number): boolean {
-    const merge = this.merge;
+    const { merge, buffer } = this;
+    const count = buffer === undefined ? 0 : buffer.count;
+    const used = buffer === undefined ? 0 : buffer.used;
     let newest = covered;
     let isRow = false;
     for (let top = merge.top; top !== undefined; top = merge.top) {
@@ -343,6 +389,7 @@ export class VisibleRows implements Rows {
         if (top.sequence > newest) {
           newest = top.sequence;
           isRow = top.kind === PUT;
+          buffer?.cut(count, used); // An older version may be there.
           if (isRow) this.take(top);
         }
       }
@@ -401,7 +448,11 @@ export class VisibleRows implements Rows {
   }
 
   private take(top: Cursor): void {
-    const results = this.results;
+    const { results, buffer } = this;
+    if (buffer !== undefined) {
+      buffer.addEntry(top);
+      return;
+    }
     if (this.wantKeys) {
       const { key, keyStart, keyEnd, keyWords } = top;
       this.key = results.copy(key, keyStart, keyEnd, keyWords);

@@ -12,6 +12,7 @@
  */
 import { type Rows, rowsOf } from "../read/source.ts";
 import type { View } from "../read/view.ts";
+import type { RowBuffer } from "../row_buffer.ts";
 import {
   type Bounds,
   Place,
@@ -84,6 +85,15 @@ export class SharedRows implements Rows {
       this.value = inner.value;
       return isRow;
     }
+  }
+
+  fill(buffer: RowBuffer, most: number): boolean {
+    while (buffer.count < most && !buffer.isFull) {
+      if (!this.next()) return false;
+      const { key, value } = this;
+      if (key !== undefined && value !== undefined) buffer.add(key, value);
+    }
+    return true;
   }
 
   /** Whether what was read since `version` was entered is as the moment has it. */

@@ -20,7 +20,8 @@ import { Found } from "../cursor.ts";
 import { VarveError } from "../errors.ts";
 import { SharedMemtable } from "../memtable/shared_memtable.ts";
 import type { Pin, ReadSource, Rows } from "../read/source.ts";
-import { findValue, hasValue, type View } from "../read/view.ts";
+import type { Target } from "../read/target.ts";
+import { findInto, findValue, hasValue, type View } from "../read/view.ts";
 import type { Bounds } from "../read/visible.ts";
 import { READS_MAY_BE_LATE } from "../runtime/memory_order.ts";
 import { Results } from "../runtime/results.ts";
@@ -61,6 +62,16 @@ export interface CellPin extends Pin {
   /** What keeps it so; scans of a snapshot share that of the snapshot. */
   readonly cell: Cell;
 }
+
+/** Looks a key up in a view. */
+type Look<T, U> = (
+  view: View,
+  key: Uint8Array,
+  keyLength: number,
+  sequence: number,
+  found: Found,
+  using: U,
+) => T;
 
 /** What another thread's database looks like from here. */
 export class SharedTree implements ReadSource {
@@ -235,17 +246,42 @@ export class SharedTree implements ReadSource {
     keyLength: number,
     pin: CellPin | undefined,
   ): Uint8Array | undefined {
+    return this.look(findValue, key, keyLength, pin, this.results);
+  }
+
+  valueInto(
+    key: Uint8Array,
+    keyLength: number,
+    pin: CellPin | undefined,
+    target: Target,
+  ): number {
+    return this.look(findInto, key, keyLength, pin, target);
+  }
+
+  has(key: Uint8Array, keyLength: number, pin: CellPin | undefined): boolean {
+    return this.look(hasValue, key, keyLength, pin, undefined);
+  }
+
+  /** Looks a key up until the state stood still meanwhile. */
+  private look<T, U>(
+    find: Look<T, U>,
+    key: Uint8Array,
+    keyLength: number,
+    pin: CellPin | undefined,
+    using: U,
+  ): T {
     for (;;) {
       const version = this.enter();
-      let value: Uint8Array | undefined;
+      let answer: T;
       try {
-        value = findValue(
+        const sequence = this.sequenceOf(pin);
+        answer = find(
           this.shown(),
           key,
           keyLength,
-          this.sequenceOf(pin),
+          sequence,
           this.found,
-          this.results,
+          using,
         );
       } catch (error) {
         if (this.isCurrent(version)) throw error;
@@ -253,24 +289,7 @@ export class SharedTree implements ReadSource {
       }
       if (!this.isCurrent(version)) continue;
       if (pin !== undefined) this.checkPin(pin);
-      return value;
-    }
-  }
-
-  has(key: Uint8Array, keyLength: number, pin: CellPin | undefined): boolean {
-    for (;;) {
-      const version = this.enter();
-      let isThere: boolean;
-      try {
-        const sequence = this.sequenceOf(pin);
-        isThere = hasValue(this.shown(), key, keyLength, sequence, this.found);
-      } catch (error) {
-        if (this.isCurrent(version)) throw error;
-        continue;
-      }
-      if (!this.isCurrent(version)) continue;
-      if (pin !== undefined) this.checkPin(pin);
-      return isThere;
+      return answer;
     }
   }
 

@@ -14,7 +14,9 @@
 import { NO_BUFFER, ReadBuffer, withRoom } from "../cache/table_memory.ts";
 import { Cursor, type EntryKind } from "../cursor.ts";
 import { copyViewed, EMPTY } from "../encoding/bytes.ts";
+import { type RowBuffer, ROWS_MAX } from "../row_buffer.ts";
 import type { Block, BlockEntry } from "./block.ts";
+import { takeRows } from "./block_rows.ts";
 import { type Handle, SECTION_TRAILER_LENGTH } from "./format.ts";
 import type { Table } from "./table.ts";
 import { giveWorkspace, takeWorkspace, type Workspace } from "./workspace.ts";
@@ -25,6 +27,9 @@ const LARGEST_CHUNK = 256 * 1024;
 
 /** Up to here the bytes of a key are copied one by one, without a call. */
 const LOOP_BYTES_MAX = 16;
+
+/** Fewer entries are rather taken one by one. */
+const ROWS_AT_ONCE_MIN = 2;
 
 const NO_HANDLES: readonly Handle[] = [];
 
@@ -145,6 +150,34 @@ export class TableCursor extends Cursor {
     if (edge < 0) edge = -1 - edge;
     const count = backwards ? at + 1 - edge : edge - at;
     return count > 0 ? count : 0;
+  }
+
+  /** Takes what is left of the block, or a part of it. */
+  override takeRun(
+    rows: RowBuffer,
+    most: number,
+    backwards: boolean,
+  ): number {
+    const { block, at } = this;
+    if (!this.hasBlock) return 0;
+    const ahead = backwards ? at : block.count - 1 - at;
+    const count = Math.min(ahead, most, ROWS_MAX - rows.count);
+    if (count < ROWS_AT_ONCE_MIN) return 0;
+    const low = backwards ? at - count : at + 1;
+    const high = low + count;
+    const taken = takeRows(
+      rows,
+      block,
+      this.entry,
+      this.keyBuffer,
+      low,
+      high,
+      backwards,
+    );
+    if (taken === "damaged") throw this.table.badEntry(this.ordinal);
+    if (taken === "none") return 0;
+    this.stand(backwards ? low : high - 1);
+    return count;
   }
 
   override close(): void {

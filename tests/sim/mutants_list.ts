@@ -223,6 +223,7 @@ const ORDERS: Record<string, Change> = {
   "block-is-still-there": ["cache.isStill(segment, generation)", "true"],
   "copy-is-whole": "remove",
   "value-is-whole": ["found.holds()", "true"],
+  "value-in-target-is-whole": ["found.holds()", "true"],
   "incarnation-of-the-lock": [
     "incarnation & 255",
     "Atomics.load(words, this.base + INCARNATION) & 255",
@@ -247,6 +248,7 @@ const TESTS: Record<string, string> = {
   "block-is-still-there": OVERWRITTEN,
   "copy-is-whole": OVERWRITTEN,
   "value-is-whole": OVERWRITTEN,
+  "value-in-target-is-whole": OVERWRITTEN,
   "incarnation-of-the-lock": "tests/unit/cache/given_up.test.ts",
   "cell-being-filled": "tests/unit/share/control.test.ts",
   "filled-cells-are-left-empty": "tests/unit/share/control.test.ts",

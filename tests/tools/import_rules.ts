@@ -28,6 +28,7 @@ export const TIERS: readonly (readonly string[])[] = [
     "lib/errors.ts",
     "lib/types.ts",
     "lib/cursor.ts",
+    "lib/row_buffer.ts",
     "lib/codecs.ts",
     "lib/options.ts",
   ],

@@ -11,6 +11,7 @@ import { createHash, type Hash } from "node:crypto";
 import { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
 import {
   Batch,
+  Chunk,
   type Db,
   type Options,
   type Scan,
@@ -33,6 +34,8 @@ interface HeldScan {
 }
 
 const HELD_MAX = 3;
+/** Room for any value. */
+const TARGET = new Uint8Array(1024);
 
 /** One run. */
 export class ModelRun {
@@ -270,6 +273,9 @@ export class ModelRun {
       const value = reader.get(toBytes(key));
       assertEquals(value, values[i], `get ${shown}`);
       this.#tell(value);
+      const length = reader.getInto(toBytes(key), TARGET);
+      assertEquals(length, value?.length, `getInto ${shown}`);
+      assertEquals(TARGET.slice(0, length ?? 0), value ?? new Uint8Array());
       const isThere = values[i] !== undefined;
       assertEquals(reader.has(toBytes(key)), isThere, `has ${shown}`);
     });
@@ -297,7 +303,7 @@ export class ModelRun {
   }
 
   async #walk(scan: Scan, expected: readonly ModelRow[]): Promise<void> {
-    switch (this.#random.below(5)) {
+    switch (this.#random.below(7)) {
       case 0:
         assertEquals([...scan.keys()].map(fromBytes), expected.map(([k]) => k));
         break;
@@ -318,6 +324,19 @@ export class ModelRun {
           seen.push(row);
         }
         assertEquals(asModelRows(seen), expected.slice(0, until));
+        break;
+      }
+      case 4: {
+        const seen: ModelRow[] = [];
+        for await (const chunk of scan.chunks()) seen.push(...rowsOf(chunk));
+        assertEquals(seen, expected);
+        break;
+      }
+      case 5: {
+        const chunk = new Chunk(this.#random.pick([0, 100, 1000, 65536]));
+        const seen: ModelRow[] = [];
+        for (const _ of scan.chunks(chunk)) seen.push(...rowsOf(chunk));
+        assertEquals(seen, expected);
         break;
       }
       default: {
@@ -408,6 +427,13 @@ export class ModelRun {
     this.#db = await openIn(this.#files, this.#options);
     this.#verifyAll();
   }
+}
+
+function rowsOf(chunk: Chunk): ModelRow[] {
+  return Array.from(
+    { length: chunk.length },
+    (_, row) => [fromBytes(chunk.key(row)), chunk.value(row).slice()],
+  );
 }
 
 function asModelRows(rows: [Uint8Array, Uint8Array][]): ModelRow[] {

@@ -112,12 +112,27 @@ function keysOf(db: Db, reverse: boolean): string[] {
   return keys;
 }
 
+/** The same rows by the chunk; whatever the files hold, they lie in their chunk. */
+function walkInChunks(db: Db, reverse: boolean): void {
+  let rows = 0;
+  for (const chunk of db.scan({ reverse }).chunks()) {
+    for (const place of chunk.places) {
+      assert(place >= 0 && place <= chunk.bytes.length, "a row outside");
+    }
+    rows += chunk.length;
+    assert(rows < ROWS_MAX, "a scan without end");
+  }
+}
+
 /** Reads and rewrites everything. */
 async function use(
   db: Db,
   keys: readonly string[],
   isOrdered: boolean,
 ): Promise<void> {
+  await attempt(() => {
+    for (const reverse of [false, true]) walkInChunks(db, reverse);
+  });
   await attempt(() => {
     const forwards = keysOf(db, false);
     const backwards = keysOf(db, true);

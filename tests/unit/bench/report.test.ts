@@ -28,6 +28,10 @@ function row(store: string, figure: number, more: Partial<Row> = {}): Row {
   };
 }
 
+function ratiosOf(rows: Row[]): (number | undefined)[] {
+  return linesOf(rows, 1000, "deno").map((line) => ratioToBest(line));
+}
+
 test("the ratio is to the best peer, of medians over the rounds", () => {
   const rows = [
     ...[90, 100, 900].map((figure) => row("varve", figure)),
@@ -42,16 +46,28 @@ test("the ratio is to the best peer, of medians over the rounds", () => {
   assertEquals(ratioToBest(line), 2);
 });
 
+test("reads into the program's memory have a ratio of their own, with the writes of the others", () => {
+  const write = { name: "fillseq" };
+  const rows = [
+    ...[row("varve", 100), row("varve-into", 300), row("lmdb", 50)],
+    ...[row("varve", 30, write), row("lmdb", 60, write)],
+  ];
+  const lines = linesOf(rows, 1000, "deno");
+  const ratios = (own: "varve" | "varve-into") =>
+    lines.map((line) => [line.name, ratioToBest(line, own)]);
+  assertEquals(ratios("varve"), [["fillseq", 0.5], ["readseq", 2]]);
+  assertEquals(ratios("varve-into"), [["fillseq", 0.5], ["readseq", 6]]);
+});
+
 test("of times, less is better", () => {
   const time = { name: "open", unit: "ms" } as const;
   const rows = [row("varve", 10, time), row("lmdb", 5, time)];
-  assertEquals(linesOf(rows, 1000, "deno").map(ratioToBest), [0.5]);
+  assertEquals(ratiosOf(rows), [0.5]);
 });
 
 test("without a peer there is no ratio", () => {
-  assertEquals(linesOf([row("varve", 1)], 1000, "deno").map(ratioToBest), [
-    undefined,
-  ]);
+  assertEquals(ratiosOf([row("varve", 1)]), [undefined]);
+  assertEquals(ratiosOf([row("varve", 1), row("varve-into", 2)]), [undefined]);
   assertLess(Math.abs(geometricMean([1, 4, 2]) - 2), 1e-9);
 });
 

@@ -4,7 +4,8 @@ import { BlockCache } from "../../../lib/cache/block_cache.ts";
 import type { TableBlocks } from "../../../lib/cache/layout.ts";
 import { Found } from "../../../lib/cursor.ts";
 import { hashKey, keyHash } from "../../../lib/encoding/hash.ts";
-import { findValue, hasValue } from "../../../lib/read/view.ts";
+import { Target } from "../../../lib/read/target.ts";
+import { findInto, findValue, hasValue } from "../../../lib/read/view.ts";
 import { Results } from "../../../lib/runtime/results.ts";
 import { TableCursor } from "../../../lib/sstable/cursor.ts";
 import type { Table } from "../../../lib/sstable/table.ts";
@@ -119,6 +120,8 @@ test("values are given out whole, and never another key's", LONG, () => {
   const view = { memtables: [], version: new Version([[table]]) };
   const found = new Found();
   const results = new Results(true);
+  const target = new Target();
+  const memory = new Uint8Array(1024);
   for (let i = 0; i < 1200; i++) {
     const { key, sequence } = random.pick(entries);
     const at = sequence + random.below(3) - 1;
@@ -132,6 +135,10 @@ test("values are given out whole, and never another key's", LONG, () => {
     assertEquals(given, value, `${key} @${at}`);
     const isThere = hasValue(view, bytes, length, at, found);
     assertEquals(isThere, value !== undefined);
+    target.aim(memory, 3);
+    const copied = findInto(view, bytes, length, at, found, target);
+    assertEquals(copied, value?.length ?? -1);
+    if (value !== undefined) assertEquals(memory.slice(3, 3 + copied), value);
   }
   assertGreater(cache.lost, 100);
 });
