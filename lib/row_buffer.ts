@@ -38,6 +38,8 @@ export class RowBuffer {
   count = 0;
   /** Bytes taken. */
   used = 0;
+  /** The longest of the rows that were added one by one. */
+  private longest = 0;
 
   /** No rows yet, and room for so many bytes; it grows for a row that needs more. */
   constructor(bytes: number) {
@@ -48,17 +50,25 @@ export class RowBuffer {
     this.places = new Int32Array(rows * PLACES_PER_ROW);
   }
 
-  /** Whether another row would rather begin the next memory: seven eighths are taken, or there are as many rows as may be. */
+  /** Whether another row would rather begin the next memory: less than an eighth is left, or less than the longest row takes, or there are as many rows as may be. */
   get isFull(): boolean {
-    const { length } = this.bytes;
-    return this.count >= ROWS_MAX ||
-      this.count > 0 && this.used >= length - (length >>> 3);
+    const { count, longest, bytes: { length } } = this;
+    const left = length - this.used;
+    return count >= ROWS_MAX ||
+      count > 0 && (left <= length >>> 3 || left < longest);
+  }
+
+  /** Forgets its rows. */
+  clear(): void {
+    this.count = 0;
+    this.used = 0;
+    this.longest = 0;
   }
 
   /** Adds the entry that a cursor stands on. */
   addEntry(entry: Cursor): void {
     const { key, keyStart, keyEnd, value, valueStart, valueEnd } = entry;
-    this.reserve(keyEnd - keyStart + valueEnd - valueStart, 1);
+    this.makeRoom(keyEnd - keyStart + valueEnd - valueStart);
     const { bytes, view, used } = this;
     const middle = copyViewed(
       bytes,
@@ -84,7 +94,7 @@ export class RowBuffer {
 
   /** Adds a key and its value. */
   add(key: Uint8Array, value: Uint8Array): void {
-    this.reserve(key.length + value.length, 1);
+    this.makeRoom(key.length + value.length);
     const { bytes, used } = this;
     const middle = used + key.length;
     const end = middle + value.length;
@@ -94,7 +104,7 @@ export class RowBuffer {
     this.used = end;
   }
 
-  /** Notes where a row lies; its place was reserved. */
+  /** Notes where a row lies; its place was {@linkcode reserve}d. */
   note(
     keyStart: number,
     keyEnd: number,
@@ -126,12 +136,18 @@ export class RowBuffer {
     this.used = used;
   }
 
-  /** Sees to it that so many more bytes have room, and so many more rows have places. */
-  reserve(length: number, rows: number): void {
-    const bytes = this.used + length;
-    if (bytes > this.bytes.length) this.growBytes(bytes);
+  /** Sees to it that so many more rows have places. */
+  reserve(rows: number): void {
     const places = (this.count + rows) * PLACES_PER_ROW;
     if (places > this.places.length) this.growPlaces(places);
+  }
+
+  /** Sees to it that a row of so many bytes has room and a place. */
+  private makeRoom(length: number): void {
+    if (length > this.longest) this.longest = length;
+    const needed = this.used + length;
+    if (needed > this.bytes.length) this.growBytes(needed);
+    this.reserve(1);
   }
 
   private growBytes(needed: number): void {

@@ -174,14 +174,14 @@ class ScanCore<K, V> implements Walk<unknown> {
   /** Puts the next rows in the place of those of a buffer; returns whether there may be more. */
   fill(buffer: RowBuffer): boolean {
     if (this.left > 0) this.checkOpen();
-    buffer.cut(0, 0);
+    buffer.clear();
     if (this.left <= 0) return false;
     try {
       const mayBeMore = this.rows.fill(buffer, this.left);
       this.left -= buffer.count;
       return mayBeMore && this.left > 0;
     } catch (error) {
-      buffer.cut(0, 0);
+      buffer.clear();
       this.close();
       throw error;
     }
@@ -230,12 +230,12 @@ class ScanCore<K, V> implements Walk<unknown> {
   }
 }
 
-/** What the chunks of a walk are copied from has room for so many bytes, */
+/** What the chunks of a walk are copied from has room for so many bytes. */
 const BUFFER_BYTES = 64 * 1024;
-/** and is kept for the next walk if it did not become larger than this. */
-const KEPT_BUFFER_BYTES = 1024 * 1024;
-/** A buffer that no walk uses. */
+/** A buffer of this size that no walk uses. */
 let spareBuffer: RowBuffer | undefined;
+
+const hasGrown = ({ bytes }: RowBuffer): boolean => bytes.length > BUFFER_BYTES;
 
 /** The rows of a scan by the chunk. */
 class ChunkWalk<K, V> implements Walk<Chunk<K, V>> {
@@ -274,6 +274,8 @@ class ChunkWalk<K, V> implements Walk<Chunk<K, V>> {
     const chunk = new Chunk<K, V>(0);
     rowsOf(chunk).copyFrom(buffer);
     useCodecs(chunk, this.core.source);
+    // A row that was too long says nothing of the rows behind it.
+    if (hasGrown(buffer)) this.buffer = new RowBuffer(BUFFER_BYTES);
     return chunk;
   }
 
@@ -281,9 +283,9 @@ class ChunkWalk<K, V> implements Walk<Chunk<K, V>> {
     this.core.close();
     const { buffer } = this;
     this.buffer = undefined;
-    const isKept = buffer !== undefined && this.given === undefined &&
-      buffer.bytes.length <= KEPT_BUFFER_BYTES;
-    if (isKept) spareBuffer = buffer;
+    const isSpare = buffer !== undefined && this.given === undefined &&
+      !hasGrown(buffer);
+    if (isSpare) spareBuffer = buffer;
   }
 }
 

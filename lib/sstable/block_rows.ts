@@ -47,7 +47,7 @@ export function takeRows(
   // A key's rest is a part of its entry: this is room for all of them, and for what lies before each.
   const keysEnd = used + 2 * (end - start) + (high - low) * (shared + 4) + 4;
   if (keysEnd > words.length * 4) return "none";
-  rows.reserve(0, high - low);
+  rows.reserve(high - low);
   let keyStart = copyInto(bytes, used, source, start, end);
   const moved = used - start;
   const step = backwards ? -1 : 1;

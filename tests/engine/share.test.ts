@@ -12,6 +12,7 @@ import { ControlBlock, VERSION } from "../../lib/share/control.ts";
 import type { ShareHandle, ShareOptions } from "../../lib/share/handle.ts";
 import {
   attach,
+  Chunk,
   type Db,
   json,
   type Options,
@@ -824,3 +825,50 @@ test("nothing is set aside before share()", () =>
     assertEquals(control.sequenceLow(), db.stats().lastSequence);
     assertEquals(seen.at(-1), 2);
   }, SMALL));
+
+test(
+  "chunks and getInto() of a reader give what scans and get() give, whatever the owner does meanwhile",
+  LONG,
+  () =>
+    withReader(async (db, reader) => {
+      const random = new Random(12);
+      const write = async (value: string) => {
+        const i = random.below(300);
+        if (random.chance(10)) await db.delete(numbered("key", i));
+        else await db.put(numbered("key", i), value.repeat(random.below(20)));
+        if (random.chance(3)) {
+          await db.deleteRange(numbered("key", i), numbered("key", i + 4));
+        }
+        if (random.chance(8)) await db.flush();
+        if (random.chance(3)) await db.majorCompact();
+      };
+      await fill(db, 300);
+      const chunk = new Chunk(500);
+      const target = new Uint8Array(200);
+      for (let round = 0; round < 40; round++) {
+        const options = { reverse: round % 2 === 1, limit: 20 + 10 * round };
+        const expected = rows(db.scan(options));
+        const found: [string, string][] = [];
+        const reuse = round % 3 === 0 ? undefined : chunk;
+        for (const part of reader.scan(options).chunks(reuse)) {
+          for (let row = 0; row < part.length; row++) {
+            found.push(...rows([[part.key(row), part.value(row)]]));
+          }
+          await write("abc");
+        }
+        assertEquals(found, expected);
+        using snapshot = reader.snapshot();
+        const key = numbered("key", random.below(300));
+        for (const from of [reader, snapshot]) {
+          const value = from.get(key);
+          const length = from.getInto(key, target, 3);
+          assertEquals(length, value?.length);
+          if (value) assertEquals(target.slice(3, 3 + value.length), value);
+          if (from === reader) await write("defg");
+        }
+      }
+      throwsWith("INVALID_ARGUMENT", () => reader.getInto("a", target, 201));
+      reader.close();
+      throwsWith("CLOSED", () => reader.getInto("a", target));
+    }),
+);
