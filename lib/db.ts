@@ -116,7 +116,8 @@ export class Db<K = Uint8Array, V = Uint8Array> implements AsyncDisposable {
    * @param offset Where in `target`: a whole number from 0 to its length.
    * @returns The length of the value, in bytes; `undefined` if there is none.
    * A value that is longer than what `target` has behind `offset` is not
-   * copied. What lies there if nothing was copied is not specified.
+   * copied. Nothing before `offset` is touched; what `target` holds behind the
+   * value, or behind `offset` if there is none, is not specified.
    * @throws `INVALID_ARGUMENT` for another target or offset, and what `get`
    * throws.
    *

@@ -84,3 +84,18 @@ export function corruption(
     `${file} is damaged at offset ${offset}: expected ${expected}, found ${found}`,
   );
 }
+
+/** A value for a message. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "object" || typeof value === "function"
+    ? typeName(value)
+    : `${typeof value} ${String(value)}`;
+}
+
+/** What a value is an instance of, for a message. */
+export function typeName(value: unknown): string {
+  if (value === null) return "null";
+  if (typeof value !== "object") return typeof value;
+  return value.constructor?.name ?? "object";
+}

@@ -5,14 +5,14 @@
  */
 import { type Codec, utf8 as utf8Codec } from "./codecs.ts";
 import { copyBytes, EMPTY, encodeUtf8Into } from "./encoding/bytes.ts";
-import { invalid } from "./errors.ts";
+import { describe, invalid } from "./errors.ts";
 import { type LooseRange, resolveBounds } from "./read/bounds.ts";
 import { Scan } from "./read/scan.ts";
 import type { Pin, ReadSource } from "./read/source.ts";
 import { Target } from "./read/target.ts";
 import type { Bounds } from "./read/visible.ts";
 import type { ScanOptions } from "./types.ts";
-import { bytesOf, checkKey, checkValue, describe } from "./write/arguments.ts";
+import { bytesOf, checkKey, checkValue } from "./write/arguments.ts";
 
 /** Whether a string can be encoded without asking the codec, which refuses lone surrogates. */
 function isPlain(text: string, codec: unknown): boolean {

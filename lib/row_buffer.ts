@@ -12,6 +12,8 @@
 import type { Cursor } from "./cursor.ts";
 import { copyViewed, viewOf } from "./encoding/bytes.ts";
 
+/** A memory that has so many bytes taken is full, so that places stay below 2^31. */
+export const BYTES_MAX: number = 1024 * 1024 * 1024;
 /** The most rows that lie in one memory. */
 export const ROWS_MAX = 1024;
 /** A row's places: where its key starts and ends, and where its value does. */
@@ -40,6 +42,9 @@ export class RowBuffer {
   used = 0;
   /** The longest of the rows that were added one by one. */
   private longest = 0;
+  /** What `bytes` and `places` have room for, unless a program has handed them to another thread. */
+  private room: number;
+  private placesRoom: number;
 
   /** No rows yet, and room for so many bytes; it grows for a row that needs more. */
   constructor(bytes: number) {
@@ -47,22 +52,40 @@ export class RowBuffer {
     this.bytes = new Uint8Array(bytes);
     this.view = viewOf(this.bytes);
     this.words = wordsOf(this.bytes);
+    this.room = bytes;
     this.places = new Int32Array(rows * PLACES_PER_ROW);
+    this.placesRoom = this.places.length;
   }
 
-  /** Whether another row would rather begin the next memory: less than an eighth is left, or less than the longest row takes, or there are as many rows as may be. */
+  /** Whether another row would rather begin the next memory: no more than an eighth is left, or less than the longest row takes, or there are as many rows or bytes as may be. */
   get isFull(): boolean {
-    const { count, longest, bytes: { length } } = this;
-    const left = length - this.used;
+    const { count, used, longest, bytes: { length } } = this;
+    const left = length - used;
     return count >= ROWS_MAX ||
-      count > 0 && (left <= length >>> 3 || left < longest);
+      count > 0 &&
+        (left <= length >>> 3 || left < longest || used >= BYTES_MAX);
   }
 
-  /** Forgets its rows. */
+  /** Forgets its rows, and has its memory anew if that is gone. */
   clear(): void {
     this.count = 0;
     this.used = 0;
     this.longest = 0;
+    const { room, placesRoom } = this;
+    // Of no bytes nothing tells whether they are gone.
+    if (this.bytes.length !== room || room === 0) {
+      this.use(new Uint8Array(room));
+    }
+    if (this.places.length !== placesRoom || placesRoom === 0) {
+      this.places = new Int32Array(placesRoom);
+    }
+  }
+
+  private use(bytes: Uint8Array<ArrayBuffer>): void {
+    this.bytes = bytes;
+    this.view = viewOf(bytes);
+    this.words = wordsOf(bytes);
+    this.room = bytes.length;
   }
 
   /** Adds the entry that a cursor stands on. */
@@ -128,10 +151,9 @@ export class RowBuffer {
 
   /** Becomes a copy of what another one holds, in memory of its own and no more than that. */
   copyFrom({ bytes, places, count, used }: RowBuffer): void {
-    this.bytes = bytes.slice(0, used);
-    this.view = viewOf(this.bytes);
-    this.words = wordsOf(this.bytes);
+    this.use(bytes.slice(0, used));
     this.places = places.slice(0, count * PLACES_PER_ROW);
+    this.placesRoom = this.places.length;
     this.count = count;
     this.used = used;
   }
@@ -151,16 +173,17 @@ export class RowBuffer {
   }
 
   private growBytes(needed: number): void {
-    const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
-    grown.set(this.bytes.subarray(0, this.used));
-    this.bytes = grown;
-    this.view = viewOf(grown);
-    this.words = wordsOf(grown);
+    const doubled = Math.min(this.bytes.length * 2, BYTES_MAX);
+    const grown = new Uint8Array(Math.max(needed, doubled));
+    // Without rows, the memory may be another thread's by now.
+    if (this.used > 0) grown.set(this.bytes.subarray(0, this.used));
+    this.use(grown);
   }
 
   private growPlaces(needed: number): void {
     const grown = new Int32Array(Math.max(needed, this.places.length * 2));
-    grown.set(this.places);
+    if (this.count > 0) grown.set(this.places);
     this.places = grown;
+    this.placesRoom = grown.length;
   }
 }

@@ -4,13 +4,11 @@
  * @module
  */
 import type { Codec } from "../codecs.ts";
-import { invalid } from "../errors.ts";
-import { PLACES_PER_ROW, RowBuffer } from "../row_buffer.ts";
+import { describe, invalid } from "../errors.ts";
+import { BYTES_MAX, PLACES_PER_ROW, RowBuffer } from "../row_buffer.ts";
 
 /** What a chunk has room for if nothing is said, in bytes. */
 const DEFAULT_BYTES = 64 * 1024;
-/** The most that can be asked for. */
-const BYTES_MAX = 1024 * 1024 * 1024;
 
 /** How the halves of rows are made into what the program asked for. */
 export interface ChunkCodecs {
@@ -63,13 +61,14 @@ export class Chunk<K = Uint8Array, V = Uint8Array> {
    * Makes an empty chunk, to be filled by scans one after the other.
    *
    * @param bytes What it has room for: a whole number from 0 to 1 GiB, 64 KiB
-   * by default. It becomes larger when a row needs more, and stays so.
+   * by default. It becomes larger when a row needs more, and stays so: up to
+   * eight times the largest row.
    * @throws `INVALID_ARGUMENT` for another number.
    */
   constructor(bytes: number = DEFAULT_BYTES) {
     if (!Number.isInteger(bytes) || bytes < 0 || bytes > BYTES_MAX) {
       throw invalid(
-        `a chunk of ${bytes} bytes; 0 to ${BYTES_MAX} are accepted`,
+        `a chunk of ${describe(bytes)} bytes; 0 to ${BYTES_MAX} are accepted`,
       );
     }
     this.#rows = new RowBuffer(bytes);
@@ -115,8 +114,8 @@ export class Chunk<K = Uint8Array, V = Uint8Array> {
 
   #half(row: number, half: 0 | 2, codec: Codec<unknown> | undefined): unknown {
     const { bytes, places, count } = this.#rows;
-    if (!(row >= 0 && row < count && Number.isInteger(row))) {
-      throw invalid(`row ${row} of a chunk of ${count}`);
+    if (!(Number.isInteger(row) && row >= 0 && row < count)) {
+      throw invalid(`row ${describe(row)} of a chunk of ${count}`);
     }
     const at = row * PLACES_PER_ROW + half;
     const part = bytes.subarray(places[at], places[at + 1]);

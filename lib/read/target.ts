@@ -5,7 +5,7 @@
  */
 import type { Found } from "../cursor.ts";
 import { copyWords, EMPTY, viewOf } from "../encoding/bytes.ts";
-import { invalid } from "../errors.ts";
+import { describe, invalid } from "../errors.ts";
 
 /** The target of the last call is remembered, and so kept in memory, if it is no longer than this. */
 const KEPT_BYTES_MAX = 1024 * 1024;
@@ -33,19 +33,23 @@ export class Target {
       (offset as number) <= this.bytes.length;
     if (!isPlace) {
       throw invalid(
-        `offset ${offset} of a target of ${this.bytes.length} bytes`,
+        `offset ${describe(offset)} of a target of ${this.bytes.length} bytes`,
       );
     }
     this.offset = offset as number;
   }
 
   private use(bytes: unknown): void {
-    if (!(bytes instanceof Uint8Array)) {
-      throw invalid("a target is no Uint8Array");
+    if (!(ArrayBuffer.isView(bytes) && bytes instanceof Uint8Array)) {
+      throw invalid(
+        `a target is ${describe(bytes)}; a Uint8Array is accepted`,
+      );
     }
-    this.bytes = bytes;
-    const isKept = bytes.length <= KEPT_BYTES_MAX && !mayResize(bytes);
+    const { length } = bytes;
+    // There is no view of memory that was handed to another thread.
+    const isKept = length > 0 && length <= KEPT_BYTES_MAX && !mayResize(bytes);
     this.view = isKept ? viewOf(bytes) : undefined;
+    this.bytes = bytes;
   }
 
   /** Forgets a target that is too long to be kept. */
@@ -57,7 +61,7 @@ export class Target {
   take({ value, start, end, words }: Found): number {
     const { bytes, view, offset } = this;
     const length = end - start;
-    if (length > bytes.length - offset) return length;
+    if (length === 0 || length > bytes.length - offset) return length;
     if (view !== undefined && words !== undefined) {
       copyWords(bytes, view, offset, value, words, start, end);
     } else bytes.set(value.subarray(start, end), offset);

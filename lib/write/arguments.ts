@@ -5,23 +5,9 @@
  */
 import type { Codec } from "../codecs.ts";
 import { compareBytes, describeBytes, utf8Bytes } from "../encoding/bytes.ts";
-import { invalid } from "../errors.ts";
+import { describe, invalid, typeName } from "../errors.ts";
 import { MAX_KEY_LENGTH, MAX_VALUE_LENGTH } from "../options.ts";
 import type { Durability, WriteOptions } from "../types.ts";
-
-/** A value for a message. */
-export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  return typeof value === "object" || typeof value === "function"
-    ? typeName(value)
-    : `${typeof value} ${String(value)}`;
-}
-
-function typeName(value: unknown): string {
-  if (value === null) return "null";
-  if (typeof value !== "object") return typeof value;
-  return value.constructor?.name ?? "object";
-}
 
 /**
  * The same bytes as a plain array: `subarray` calls the constructor of the

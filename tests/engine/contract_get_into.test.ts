@@ -159,6 +159,34 @@ test("getInto() follows a target whose memory changes its length, or goes away",
     assertEquals(db.getInto("v0", lost), 0);
   }, QUIET));
 
+/** A target whose memory was handed to another thread. */
+function lost(length: number): Uint8Array {
+  const target = new Uint8Array(length);
+  structuredClone(target, { transfer: [target.buffer] });
+  return target;
+}
+
+test("getInto() has no room in memory that is gone, whatever came before", () =>
+  withDb(async (db) => {
+    await fill(db);
+    await inEveryLayer(db, () => {
+      for (const length of [0, 9, 2 * 1024 * 1024]) {
+        const target = lost(length);
+        for (let i = 0; i < 2; i++) {
+          assertEquals(db.getInto("v60", target), 60);
+          assertEquals(db.getInto("v0", target), 0);
+        }
+        assertEquals(db.getInto("v60", new Uint8Array(60)), 60);
+        assertEquals(db.getInto("v60", target), 60);
+      }
+      const buffer = new ArrayBuffer(100, { maxByteLength: 200 });
+      const outside = new Uint8Array(buffer, 50, 20);
+      buffer.resize(60);
+      assertEquals(db.getInto("v60", outside), 60);
+      assertEquals(db.getInto("v0", outside), 0);
+    });
+  }, QUIET));
+
 test("getInto() takes one target for many keys, and many targets in turn", () =>
   withDb(async (db) => {
     await fill(db);
@@ -180,12 +208,14 @@ test("getInto() refuses what is no target or no place in it", () =>
     await db.put("a", "1");
     const target = new Uint8Array(4);
     const others = [undefined, null, "text", 4, [0], new Float64Array(1)];
-    for (const other of [...others, new DataView(target.buffer)]) {
+    const alike = Object.create(Uint8Array.prototype);
+    for (const other of [...others, alike, new DataView(target.buffer)]) {
       const wrong = other as unknown as Uint8Array;
       throwsWith("INVALID_ARGUMENT", () => db.getInto("a", wrong));
       throwsWith("INVALID_ARGUMENT", () => db.getInto("none", wrong));
     }
-    for (const offset of [-1, 0.5, NaN, Infinity, 5, "1", null]) {
+    const odd = [Symbol("1"), Object.create(null)];
+    for (const offset of [-1, 0.5, NaN, Infinity, 5, "1", null, ...odd]) {
       const wrong = offset as unknown as number;
       throwsWith("INVALID_ARGUMENT", () => db.getInto("a", target, wrong));
     }

@@ -28,6 +28,7 @@ import { bytes, filled, numbered, rows, text } from "./support/bytes.ts";
 import { LONG } from "./support/configs.ts";
 import { withDb } from "./support/database.ts";
 import { throwsWith } from "./support/errors.ts";
+import { failOn, withMemoryDb } from "./support/memory.ts";
 import { Random } from "./support/random.ts";
 
 const QUIET = {
@@ -306,6 +307,99 @@ test("a chunk serves one scan after another, of any database", () =>
     })
   ));
 
+test("a chunk whose memory went to another thread gets new memory", () =>
+  withDb(async (db) => {
+    for (let i = 0; i < 900; i++) await db.put(keyOf(i), valueOf(i, 0));
+    for (const layer of ["memtable", "table"]) {
+      const chunk = new Chunk(80_000);
+      const lengths: number[] = [];
+      for (const _ of db.scan().chunks(chunk)) lengths.push(chunk.length);
+      const found: number[] = [];
+      for (const { bytes, places } of db.scan().chunks(chunk)) {
+        found.push(chunk.length);
+        const transfer = [bytes.buffer, places.buffer];
+        structuredClone([bytes, places], { transfer });
+        assertEquals([chunk.bytes.length, chunk.places.length], [0, 0]);
+      }
+      assertEquals(found, lengths, layer);
+      assertEquals(rowsByChunks(db.scan(), chunk), [...db.scan()]);
+      await db.flush();
+    }
+  }, QUIET));
+
+test("a chunk without room whose memory went to another thread gets new memory", () =>
+  withDb(async (db) => {
+    await db.put("", "");
+    for (const name of ["bytes", "places"] as const) {
+      const [empty] = db.scan().chunks();
+      for (const chunk of [empty, new Chunk(0)]) {
+        const { buffer } = chunk[name];
+        structuredClone(buffer, { transfer: [buffer] });
+        assertEquals(rowsByChunks(db.scan(), chunk), [...db.scan()], name);
+      }
+    }
+    await db.put("a", "hello");
+    for (const name of ["bytes", "places"] as const) {
+      const chunk = new Chunk(0);
+      const { buffer } = chunk[name];
+      structuredClone(buffer, { transfer: [buffer] });
+      assertEquals(rowsByChunks(db.scan(), chunk), [...db.scan()], name);
+    }
+  }));
+
+test("walks side by side do not disturb each other, nor a chunk that is filled again", () =>
+  withDb(async (db) => {
+    await fillLayers(db);
+    const given = new Chunk(3000);
+    for (const _ of db.scan({ gte: keyOf(50) }).chunks(given)) {
+      const before = rowsIn(partsOf(given));
+      checkAll(db, { lt: keyOf(90) });
+      for (const _ of db.scan().chunks()) break;
+      assertEquals(rowsIn(partsOf(given)), before);
+      if (before.length > 2) break;
+    }
+    const kept = rowsIn(partsOf(given));
+    const walks = [{}, { reverse: true }, { gt: keyOf(77) }, { limit: 5 }]
+      .map((options) => ({
+        walk: db.scan(options).chunks(),
+        expected: [...db.scan(options)],
+        found: [] as Row[],
+      }));
+    for (let open = walks.length; open > 0;) {
+      open = 0;
+      for (const { walk, found } of walks) {
+        const { done, value } = walk.next();
+        if (done) continue;
+        found.push(...rowsIn(partsOf(value)));
+        open++;
+      }
+    }
+    for (const { found, expected } of walks) assertEquals(found, expected);
+    assertEquals(rowsIn(partsOf(given)), kept);
+    assertEquals(db.stats().openScans, 0);
+  }, QUIET));
+
+test("a table that cannot be read ends the walk, and leaves no rows in the chunk", () =>
+  withMemoryDb(async (db, files) => {
+    for (let i = 0; i < 300; i++) await db.put(numbered("k", i), filled(500));
+    await db.flush();
+    for (const reverse of [false, true]) {
+      // What was read ahead ends within the second chunk.
+      const chunk = new Chunk(40_000);
+      const walk = db.scan({ reverse }).chunks(chunk);
+      assertEquals(walk.next().value, chunk);
+      const fault = failOn(files, { operation: "read", kind: "table" });
+      throwsWith("IO", () => {
+        for (const { length } of walk) assertGreater(length, 0);
+      });
+      fault.stop();
+      assertEquals([chunk.length, db.stats().openScans], [0, 0]);
+      throwsWith("CLOSED", () => walk.next());
+      // The chunk is as good as before.
+      assertEquals(rowsByChunks(db.scan({ reverse }), chunk).length, 300);
+    }
+  }, QUIET));
+
 test("a walk by chunks sees the moment of its creation", () =>
   withDb(async (db) => {
     await fillLayers(db);
@@ -363,7 +457,8 @@ test("key() and value() of a row that is not there", () =>
     await db.put("a", "1");
     await db.put("b", "2");
     const [chunk] = db.scan().chunks();
-    for (const row of [-1, 2, 0.5, NaN, Infinity]) {
+    const odd = [Symbol("1"), Object.create(null), "0"];
+    for (const row of [-1, 2, 0.5, NaN, Infinity, ...odd]) {
       throwsWith("INVALID_ARGUMENT", () => chunk.key(row));
       throwsWith("INVALID_ARGUMENT", () => chunk.value(row));
     }
@@ -375,7 +470,9 @@ test("a chunk has room for 0 bytes to 1 GiB; nothing else is filled", () =>
     for (const room of [-1, 1.5, NaN, Infinity, 2 ** 30 + 1]) {
       throwsWith("INVALID_ARGUMENT", () => new Chunk(room));
     }
-    throwsWith("INVALID_ARGUMENT", () => new Chunk("1" as unknown as number));
+    for (const odd of [Symbol("1"), Object.create(null), "1", null]) {
+      throwsWith("INVALID_ARGUMENT", () => new Chunk(odd));
+    }
     await db.put("a", "1");
     using scan = db.scan();
     for (const other of [{}, null, 1000, new Uint8Array(9)]) {
