@@ -257,11 +257,11 @@ test("getInto() gives the bytes as they are stored, whatever the codec", () =>
 test("getInto() is not confused by a codec that calls it", () =>
   withTempDir(async (dir) => {
     const inner = new Uint8Array(8).fill(GUARD);
-    let reads: Db<string> | undefined;
+    const held: { db?: Db<string> } = {};
     const keys: Codec<string> = {
       ordered: true,
       encode(key) {
-        if (key === "outer") reads?.getInto("inner", inner, 1);
+        if (key === "outer") held.db?.getInto("inner", inner, 1);
         return bytes(key);
       },
       decode: (stored) => new TextDecoder().decode(stored),
@@ -269,7 +269,7 @@ test("getInto() is not confused by a codec that calls it", () =>
     await using db = await open(`${dir}/db`, { keys });
     await db.put("inner", "in");
     await db.put("outer", "out");
-    reads = db;
+    held.db = db;
     const outer = new Uint8Array(8).fill(GUARD);
     assertEquals(db.getInto("outer", outer, 3), 3);
     assertEquals(
