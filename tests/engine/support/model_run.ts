@@ -12,6 +12,7 @@ import { MemoryFileSystem } from "../../../lib/runtime/memory.ts";
 import {
   Batch,
   Chunk,
+  type Codec,
   type Db,
   type Options,
   type Scan,
@@ -273,13 +274,22 @@ export class ModelRun {
       const value = reader.get(toBytes(key));
       assertEquals(value, values[i], `get ${shown}`);
       this.#tell(value);
+      const stored = this.#stored(value);
       const length = reader.getInto(toBytes(key), TARGET);
-      assertEquals(length, value?.length, `getInto ${shown}`);
-      assertEquals(TARGET.slice(0, length ?? 0), value ?? new Uint8Array());
+      assertEquals(length, stored?.length, `getInto ${shown}`);
+      assertEquals(TARGET.slice(0, length ?? 0), stored ?? new Uint8Array());
       const isThere = values[i] !== undefined;
       assertEquals(reader.has(toBytes(key)), isThere, `has ${shown}`);
     });
     assertEquals(reader.getMany(keys.map(toBytes)), values);
+  }
+
+  /** A value as it is stored. */
+  #stored(value: Uint8Array | undefined): Uint8Array | undefined {
+    const codec = this.#options.values as Codec<Uint8Array> | undefined;
+    return value === undefined || codec === undefined
+      ? value
+      : codec.encode(value);
   }
 
   #openScan(
@@ -303,7 +313,7 @@ export class ModelRun {
   }
 
   async #walk(scan: Scan, expected: readonly ModelRow[]): Promise<void> {
-    switch (this.#random.below(7)) {
+    switch (this.#random.below(5)) {
       case 0:
         assertEquals([...scan.keys()].map(fromBytes), expected.map(([k]) => k));
         break;
@@ -326,21 +336,12 @@ export class ModelRun {
         assertEquals(asModelRows(seen), expected.slice(0, until));
         break;
       }
-      case 4: {
-        const seen: ModelRow[] = [];
-        for await (const chunk of scan.chunks()) seen.push(...rowsOf(chunk));
-        assertEquals(seen, expected);
-        break;
-      }
-      case 5: {
-        const chunk = new Chunk(this.#random.pick([0, 100, 1000, 65536]));
-        const seen: ModelRow[] = [];
-        for (const _ of scan.chunks(chunk)) seen.push(...rowsOf(chunk));
-        assertEquals(seen, expected);
-        break;
-      }
       default: {
-        const seen = asModelRows([...scan]);
+        // Without a draw: the answers to a seed stay what they were.
+        const way = expected.length % 6;
+        const seen = way < 2
+          ? asModelRows([...scan])
+          : rowsByChunks(scan, way === 2 ? undefined : 10 ** way / 10);
         assertEquals(seen, expected);
         this.#tellRows(seen);
       }
@@ -429,11 +430,16 @@ export class ModelRun {
   }
 }
 
-function rowsOf(chunk: Chunk): ModelRow[] {
-  return Array.from(
-    { length: chunk.length },
-    (_, row) => [fromBytes(chunk.key(row)), chunk.value(row).slice()],
-  );
+/** The rows of a scan by chunks: in memory of their own, or in one of `room` bytes. */
+function rowsByChunks(scan: Scan, room: number | undefined): ModelRow[] {
+  const rows: ModelRow[] = [];
+  const reuse = room === undefined ? undefined : new Chunk(room);
+  for (const chunk of scan.chunks(reuse)) {
+    for (let row = 0; row < chunk.length; row++) {
+      rows.push([fromBytes(chunk.key(row)), chunk.value(row).slice()]);
+    }
+  }
+  return rows;
 }
 
 function asModelRows(rows: [Uint8Array, Uint8Array][]): ModelRow[] {
