@@ -345,7 +345,25 @@ export class Scan<K = Uint8Array, V = Uint8Array>
    * @param reuse A chunk that is filled anew each time, so that no memory is
    * taken for each; its rows are good until the loop goes on. Without it, each
    * chunk has memory of its own, some 64 KiB, that is the caller's to keep.
-   * @throws `INVALID_ARGUMENT` for anything but a chunk.
+   * @returns Chunks of 1 to 1024 rows. Cost: for rows of one table in a row, a
+   * copy of its blocks and a small loop; else that of each row, less its arrays.
+   * @throws `INVALID_ARGUMENT` for anything but a chunk, `CLOSED` if the scan
+   * was used or closed.
+   *
+   * @example
+   * ```ts
+   * import { Chunk, open } from "@varve/db";
+   *
+   * await using db = await open("./measurements");
+   * const chunk = new Chunk();
+   * let bytes = 0;
+   * for (const { places, length } of db.scan().chunks(chunk)) {
+   *   for (let at = 0; at < 4 * length; at += 4) {
+   *     bytes += places[at + 3] - places[at + 2]; // the length of a value
+   *   }
+   * }
+   * console.log(bytes);
+   * ```
    */
   chunks(reuse?: Chunk<K, V>): ScanIterator<Chunk<K, V>> {
     if (reuse !== undefined && !(reuse instanceof Chunk)) {
