@@ -39,8 +39,12 @@ class RacingCache extends BlockCache {
   private other: CacheUser | undefined;
   private next = 0;
 
-  private race(): void {
-    if (!this.random.chance(this.percent)) return;
+  private mayRace(): void {
+    if (this.random.chance(this.percent)) this.race();
+  }
+
+  /** Replaces everything. */
+  race(): void {
     this.races++;
     this.other ??= new CacheUser(BlockCache.attach(this.memory!)); // not off
     for (let i = 0; i < 300; i++) {
@@ -53,15 +57,42 @@ class RacingCache extends BlockCache {
   override find(table: TableBlocks, ordinal: number, counts: boolean): boolean {
     const isFound = super.find(table, ordinal, counts);
     // What is in the fields is of this cache, not of the other thread's.
-    if (isFound) this.race();
+    if (isFound) this.mayRace();
     return isFound;
   }
 
   override isStill(segment: number, generation: number): boolean {
-    if (this.random.chance(50)) this.race();
+    if (this.random.chance(50)) this.mayRace();
     const isStill = super.isStill(segment, generation);
     if (!isStill) this.lost++;
     return isStill;
+  }
+}
+
+/** Values are overwritten when they have been found and are about to be copied, the first time. */
+class LateResults extends Results {
+  raced: RacingCache | undefined;
+
+  override copy(
+    source: Uint8Array,
+    start: number,
+    end: number,
+    words?: Int32Array,
+  ): Uint8Array<ArrayBuffer> {
+    this.raced?.race();
+    this.raced = undefined;
+    return super.copy(source, start, end, words);
+  }
+}
+
+/** The same of values that go to memory of the program's. */
+class LateTarget extends Target {
+  raced: RacingCache | undefined;
+
+  override take(found: Found): number {
+    this.raced?.race();
+    this.raced = undefined;
+    return super.take(found);
   }
 }
 
@@ -141,6 +172,34 @@ test("values are given out whole, and never another key's", LONG, () => {
     if (value !== undefined) assertEquals(memory.slice(3, 3 + copied), value);
   }
   assertGreater(cache.lost, 100);
+});
+
+test("a value that was overwritten before it was copied is looked up again", () => {
+  const random = new Random(8);
+  const entries = randomEntries(random, 200, randomKey, 4);
+  const [table, cache] = withRaces(entries);
+  const [calm] = withRaces(entries);
+  const view = { memtables: [], version: new Version([[table]]) };
+  const found = new Found();
+  const results = new LateResults(true);
+  const target = new LateTarget();
+  const memory = new Uint8Array(1024);
+  for (const { key, sequence } of entries) {
+    const { value } = lookUp(calm, key, sequence);
+    if (value === undefined) continue;
+    const bytes = toBytes(key);
+    const { length } = bytes;
+    lookUp(table, key, sequence); // It is cached now.
+    results.raced = cache;
+    const given = findValue(view, bytes, length, sequence, found, results);
+    assertEquals(given, value, key);
+    lookUp(table, key, sequence);
+    target.raced = cache;
+    target.aim(memory, 0);
+    const copied = findInto(view, bytes, length, sequence, found, target);
+    assertEquals(memory.slice(0, copied), value, key);
+  }
+  assertGreater(cache.lost, 200);
 });
 
 test("an answer that a later table would add to is checked first", () => {
